@@ -1,0 +1,1 @@
+"""Methods on single cells: quality, doublets, normalisation, integration, clustering, cell types, states."""

@@ -1,0 +1,119 @@
+"""The command line: registers the user commands and the steps, and handles every error once."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stietime import __version__
+from stietime.commands import COMMANDS
+from stietime.commands import module_name as command_module
+from stietime.errors import InputError
+from stietime.steps import STEPS
+from stietime.steps import module_name as step_module
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXIT_DONE = 0
+EXIT_STEP_FAILED = 1
+EXIT_BAD_INPUT = 2
+
+
+def _threads(argv: Sequence[str]) -> str:
+    early = argparse.ArgumentParser(add_help=False)
+    early.add_argument("--threads", default="1")
+    return str(early.parse_known_args(list(argv))[0].threads)
+
+
+def _prepare_environment(argv: Sequence[str]) -> None:
+    """Set what libraries read at import: caches in a writable folder, and the number of threads."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "stietime"
+    if not os.access(cache.parent if cache.parent.exists() else Path.home(), os.W_OK):
+        cache = Path(os.environ.get("TMPDIR", "/tmp")) / f"stietime-{os.getuid()}"  # noqa: S108
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(cache / "numba"))
+    os.environ.setdefault("MPLCONFIGDIR", str(cache / "matplotlib"))
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    for name in ("NUMBA", "OMP", "OPENBLAS", "MKL"):
+        os.environ[f"{name}_NUM_THREADS"] = _threads(argv)
+
+
+def _add_step(parser: argparse.ArgumentParser, step: str) -> None:
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="number of threads (default 1)")
+    module = importlib.import_module(step_module(step))
+    module.add_arguments(parser)
+    parser.set_defaults(run=module.run)
+
+
+def _chosen(argv: Sequence[str]) -> tuple[str, str]:
+    """Find the command and the step that are called, without importing any of them."""
+    words = [word for word in argv if not word.startswith("-")]
+    command = words[0] if words and words[0] == argv[0] else ""
+    step = argv[1] if command == "step" and len(argv) > 1 else ""
+    return command, step
+
+
+def build_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """Build the parser; only the module of the command that is called is imported.
+
+    Parameters
+    ----------
+    argv
+        The words after `stietime`.
+    """
+    parser = argparse.ArgumentParser(prog="stietime", description=importlib.import_module("stietime").__doc__)
+    parser.add_argument("--version", action="version", version=f"stietime {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    command, step = _chosen(argv)
+    for name, text in COMMANDS.items():
+        child = commands.add_parser(name, help=text, description=text)
+        if name == command:
+            module = importlib.import_module(command_module(name))
+            module.add_arguments(child)
+            child.set_defaults(run=module.run)
+    text = "run one step of the chain by hand"
+    steps = commands.add_parser("step", help=text, description=text).add_subparsers(
+        dest="step", metavar="STEP", required=True
+    )
+    for name, text in STEPS.items():
+        child = steps.add_parser(name, help=text, description=text)
+        if name == step:
+            _add_step(child, name)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv
+        The words after `stietime`; those of the process when left out.
+
+    Returns
+    -------
+    0 done, 1 a step failed, 2 bad input.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    _prepare_environment(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for noisy in ("matplotlib", "fontTools", "numba", "harmonypy", "scanpy"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        arguments = build_parser(argv).parse_args(argv)
+        if arguments.command == "step":
+            logging.getLogger(__name__).info("$ %s", shlex.join(["stietime", *argv]))
+        return int(arguments.run(arguments) or EXIT_DONE)
+    except InputError as error:
+        sys.stderr.write(f"stietime: {error}\n")
+        return EXIT_BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Patient-level statistics: tables in, tables out."""

@@ -1,0 +1,126 @@
+"""Every AnnData slot, table column and output path that other code or users rely on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+# environments of a sample
+STIE: Final = "STIE"
+TIME: Final = "TIME"
+NORMAL: Final = "normal"
+LYMPH_NODE: Final = "lymph_node"
+ENVIRONMENTS: Final = (STIE, TIME, NORMAL, LYMPH_NODE)
+
+# modalities of a sample
+CELLS: Final = "cells"
+SECTION: Final = "section"
+MODALITIES: Final = (CELLS, SECTION)
+
+# AnnData slots
+COUNTS_LAYER: Final = "counts"
+PCA_SLOT: Final = "X_pca"
+HARMONY_SLOT: Final = "X_pca_harmony"
+UMAP_SLOT: Final = "X_umap"
+SPATIAL_SLOT: Final = "spatial"  # micrometres, columns x and y
+
+# obs columns of an input file are kept under this prefix, so that they never hide ours
+SOURCE_PREFIX: Final = "source_"
+
+# columns of per-cell tables; `cell` is `sample:barcode`
+CELL: Final = "cell"
+SAMPLE: Final = "sample"
+PATIENT: Final = "patient"
+ENVIRONMENT: Final = "environment"
+TIMEPOINT: Final = "timepoint"
+KEEP: Final = "keep"
+REASON: Final = "reason"
+CLUSTER: Final = "cluster"
+LINEAGE: Final = "lineage"
+CELL_TYPE: Final = "cell_type"
+CONFIDENCE: Final = "cell_type_confidence"
+UNKNOWN: Final = "unknown"
+KEPT: Final = "kept"  # the reason of a cell that is kept
+
+# states of the reviews that are called; columns `score_<set_id>` and `is_<state>`
+STATES: Final = ("texp", "treg", "m_mdsc", "pmn_mdsc", "ter_cell")
+
+# verdicts on a claim
+SUPPORTED: Final = "supported"
+CONTRADICTED: Final = "contradicted"
+INCONCLUSIVE: Final = "inconclusive"
+NOT_TESTABLE: Final = "not testable"
+VERDICTS: Final = (SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_TESTABLE)
+
+
+def cell_id(sample: str, barcode: str) -> str:
+    """Name a cell uniquely in the cohort: `sample:barcode`."""
+    return f"{sample}:{barcode}"
+
+
+def score_column(set_id: str) -> str:
+    """Name the column that holds the score of a marker set."""
+    return f"score_{set_id}"
+
+
+def call_column(state: str) -> str:
+    """Name the boolean column that says whether a cell is called as a state."""
+    return f"is_{state}"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Paths of every result, with `{sample}` or `{section}` where there is one per sample.
+
+    Parameters
+    ----------
+    results_dir
+        The folder that holds all results of one config.
+    """
+
+    results_dir: str
+
+    def __getattr__(self, name: str) -> str:
+        """Return the path of a result by its name in `OUTPUT_PATHS`."""
+        try:
+            return f"{self.results_dir}/{OUTPUT_PATHS[name]}"
+        except KeyError:
+            message = f"no output is called {name!r}; outputs are {sorted(OUTPUT_PATHS)}"
+            raise AttributeError(message) from None
+
+
+OUTPUT_PATHS: Final = {
+    # one per sample of modality `cells`
+    "counts": "cells/{sample}/counts.h5ad",
+    "quality": "cells/{sample}/quality.parquet",
+    "quality_cuts": "cells/{sample}/quality_cuts.tsv",
+    # one per cohort
+    "embedding": "cohort/embedding.parquet",
+    "variable_genes": "cohort/variable_genes.tsv",
+    "graph": "cohort/neighbours.npz",
+    "integration_metrics": "cohort/integration_metrics.tsv",
+    "clusters": "cohort/clusters.parquet",
+    "cell_types": "cohort/cell_types.parquet",
+    "states": "cohort/states.parquet",
+    "state_rules": "cohort/state_rules.tsv",
+    "cells": "cohort/cells.parquet",
+    "composition": "cohort/composition.tsv",
+    "contrasts": "cohort/contrasts.tsv",
+    "claims": "cohort/claims.tsv",
+    "sections": "cohort/sections.tsv",
+    "planted": "cohort/planted.tsv",
+    "cohort": "cohort/cohort.h5ad",
+    # one per sample of modality `section`
+    "section_counts": "sections/{section}/counts.h5ad",
+    "section_cell_types": "sections/{section}/cell_types.parquet",
+    "neighbourhoods": "sections/{section}/neighbourhoods.tsv",
+    "co_occurrence": "sections/{section}/co_occurrence.tsv",
+    "architecture": "sections/{section}/architecture.tsv",
+    "spots": "sections/{section}/spots.parquet",
+    # reports and the record of the run
+    "sample_report": "reports/{sample}.html",
+    "cohort_report": "reports/index.html",
+    "provenance": "provenance.json",
+    "logs": "logs",
+    "benchmarks": "benchmarks",
+}

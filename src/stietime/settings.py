@@ -1,0 +1,299 @@
+"""Every option of a run: default, range, unit (in the name) and a one-sentence description.
+
+`config/config.schema.json` and the option table of `config/README.md` are generated from these models
+(`stietime settings --write`); a test fails when they drift.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from stietime.errors import InputError, raise_all
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class Section(BaseModel):
+    """Base of all groups of options: frozen, and a name that is not known is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    def as_json(self) -> str:
+        """Return the options as one line of JSON with sorted keys, for a step's command line."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+
+
+class Simulation(Section):
+    """A cohort with planted truth that `stietime simulate` makes before the run; leave out for real data."""
+
+    output_dir: str = "resources/demo"
+    """Folder that receives the simulated files."""
+    n_patients: Annotated[int, Field(ge=2, le=200)] = 4
+    """Number of patients, each with blood and tumour, before and after treatment."""
+    n_cells_per_sample: Annotated[int, Field(ge=50, le=200_000)] = 500
+    """Number of cells in each sample, doublets and dying cells included."""
+    n_sections: Annotated[int, Field(ge=0, le=30)] = 3
+    """Number of tissue sections; they take the classes infiltrated, excluded and desert in turn."""
+    n_cells_per_section: Annotated[int, Field(ge=200, le=2_000_000)] = 1500
+    """Number of cells in each section."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Seed of the random generator; the same seed gives the same files."""
+
+
+class Inputs(Section):
+    """How input files are read; the sample sheet says which files."""
+
+    max_genes_missing_symbol_fraction: Fraction = 0.5
+    """Largest share of genes that may be without a symbol after old names and Ensembl ids are mapped."""
+    x_column: str = "x"
+    """Column of a cell table (or of an h5ad's obs) that holds the horizontal position."""
+    y_column: str = "y"
+    """Column of a cell table (or of an h5ad's obs) that holds the vertical position."""
+    um_per_unit: Annotated[float, Field(gt=0)] = 1.0
+    """Micrometres per unit of the positions, such as the pixel size of an image."""
+    cell_type_column: str = ""
+    """Column that holds the authors' cell types; empty when there is none."""
+    cell_type_names: dict[str, str] = {}
+    """The authors' cell type names, each with the name used here (a set of the marker table, or unknown)."""
+
+
+class Quality(Section):
+    """Which cells are kept, judged within each sample."""
+
+    n_mads_counts: Annotated[float, Field(gt=0)] = 5.0
+    """Number of median absolute deviations of log counts beyond which a cell is dropped."""
+    n_mads_genes: Annotated[float, Field(gt=0)] = 5.0
+    """Number of median absolute deviations of log genes beyond which a cell is dropped."""
+    n_mads_mito: Annotated[float, Field(gt=0)] = 5.0
+    """Number of median absolute deviations of the mitochondrial share above which a cell is dropped."""
+    pct_mito_floor: Percent = 10.0
+    """A cell at or below this mitochondrial share is never dropped for it, in percent of counts."""
+    pct_mito_ceiling: Percent = 50.0
+    """A cell above this mitochondrial share is always dropped, in percent of counts."""
+    min_counts: Annotated[int, Field(ge=0)] = 50
+    """A cell with fewer counts is always dropped as empty."""
+    min_genes: Annotated[int, Field(ge=0)] = 20
+    """A cell with fewer genes is always dropped as empty."""
+    find_doublets: bool = True
+    """Whether doublets are scored with scrublet in each sample."""
+    remove_doublets: bool = True
+    """Whether called doublets are dropped."""
+    doublet_rate_per_1000_cells: Annotated[float, Field(gt=0, lt=1)] = 0.008
+    """Expected share of doublets per 1,000 cells of a capture, as the chemistry's maker states it."""
+    min_cells_for_doublets: Annotated[int, Field(ge=20)] = 100
+    """Samples with fewer cells are not tested for doublets, and the report says so."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Seed of the simulated doublets."""
+
+
+class Integration(Section):
+    """How samples are brought into one embedding; counts are never corrected."""
+
+    method: Literal["harmony", "none"] = "harmony"
+    """Batch correction of the embedding: harmony, or none to keep the principal components."""
+    batch_column: str = "batch"
+    """Column of the sample sheet that holds the batch to be corrected."""
+    n_variable_genes: Annotated[int, Field(ge=10)] = 2000
+    """Number of variable genes, chosen within each batch and ranked by the number of batches they vary in."""
+    n_components: Annotated[int, Field(ge=2, le=200)] = 30
+    """Number of principal components."""
+    n_neighbours: Annotated[int, Field(ge=2, le=200)] = 15
+    """Number of neighbours of each cell in the graph that clustering and UMAP use."""
+    harmony_theta: Annotated[float, Field(ge=0)] = 2.0
+    """Harmony's diversity penalty; larger mixes batches more."""
+    harmony_max_iterations: Annotated[int, Field(ge=1)] = 20
+    """Largest number of rounds of Harmony."""
+    umap_min_distance: Annotated[float, Field(gt=0, le=1)] = 0.3
+    """UMAP's smallest distance between drawn cells."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Seed of PCA, Harmony, the neighbour search and UMAP."""
+
+
+class Clustering(Section):
+    """Leiden clustering of the neighbour graph."""
+
+    resolution: Annotated[float, Field(gt=0)] = 1.0
+    """Resolution of the clusters that are used; larger gives more clusters."""
+    other_resolutions: tuple[Annotated[float, Field(gt=0)], ...] = (0.5, 2.0)
+    """Further resolutions that are computed and kept beside it for comparison."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Seed of the Leiden algorithm."""
+
+
+class Annotation(Section):
+    """Cell types by marker sets."""
+
+    method: Literal["markers", "given"] = "markers"
+    """Cell types from marker sets, or given: the authors' types by inputs.cell_type_column."""
+    min_score: Annotated[float, Field(ge=0)] = 0.05
+    """Smallest lineage score (UCell scale, 0 to 1) of a cell that is given a lineage."""
+    cluster_weight: Fraction = 0.5
+    """Weight of the mean score of a cell's cluster against its own score."""
+
+
+class States(Section):
+    """Scores and calls of the reviews' states, each within its parent lineage."""
+
+    max_rank: Annotated[int, Field(ge=50)] = 1500
+    """Rank beyond which all genes of a cell count as equally low in a signature score (UCell's maxRank)."""
+    min_coverage: Fraction = 0.5
+    """Smallest share of a set's positive genes that must be in the data for the set to be scored."""
+    false_call_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    """Share of cells without the state that a call may take in, by scores of matched random sets."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Seed of the matched random sets."""
+
+
+class Comparison(Section):
+    """Patient-level contrasts between environments and time points."""
+
+    before: str = "before"
+    """Value of the sheet's timepoint column that means before treatment."""
+    after: str = "after"
+    """Value of the sheet's timepoint column that means after treatment."""
+    min_parent_cells: Annotated[int, Field(ge=1)] = 10
+    """A fraction whose parent has fewer cells in a sample is left out as not measured."""
+    min_pairs: Annotated[int, Field(ge=2)] = 3
+    """A contrast with fewer patients (or pairs) is not testable."""
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """Level at which a corrected p-value supports or contradicts a claim."""
+
+
+class Spatial(Section):
+    """Neighbourhoods and architecture of tissue sections; distances are micrometres."""
+
+    radius_um: Annotated[float, Field(gt=0, le=1000)] = 30.0
+    """Cells whose centres lie within this distance are neighbours."""
+    max_distance_um: Annotated[float, Field(gt=0, le=2000)] = 200.0
+    """Largest distance of the co-occurrence profile; the reviews' paracrine range is 200."""
+    n_distances: Annotated[int, Field(ge=2, le=200)] = 20
+    """Number of distances of the co-occurrence profile."""
+    contact_um: Annotated[float, Field(gt=0, le=100)] = 12.0
+    """Cells whose centres lie within this distance count as touching in the mixing score."""
+    mixed_above: Annotated[float, Field(ge=0)] = 0.22
+    """Mixing score (tumour-immune over immune-immune contacts) at or above which a section is mixed."""
+    cold_below_immune_cells: Annotated[int, Field(ge=0)] = 250
+    """A section with fewer immune cells than this is cold (Keren 2018: 250 in a field of 800 x 800 um)."""
+    infiltrated_above: Fraction = 0.1
+    """Immune share of the cells inside tumour regions at or above which a section is infiltrated."""
+    desert_below: Fraction = 0.05
+    """Immune share of all cells below which a section is a desert."""
+
+
+class ReportOptions(Section):
+    """What the reports show."""
+
+    title: str = "STIE against TIME"
+    """Title of the cohort report."""
+    max_cells_drawn: Annotated[int, Field(ge=100)] = 20_000
+    """Largest number of cells drawn in one embedding; more are sampled, and the figure says so."""
+
+
+class Settings(Section):
+    """The whole configuration of a run."""
+
+    samples: str = "config/samples.tsv"
+    """Path of the sample sheet, from the folder the run is started in."""
+    results_dir: str = "results"
+    """Folder that receives all results."""
+    simulation: Simulation | None = None
+    inputs: Inputs = Inputs()
+    quality: Quality = Quality()
+    integration: Integration = Integration()
+    clustering: Clustering = Clustering()
+    annotation: Annotation = Annotation()
+    states: States = States()
+    comparison: Comparison = Comparison()
+    spatial: Spatial = Spatial()
+    report: ReportOptions = ReportOptions()
+
+    @model_validator(mode="after")
+    def _results_apart_from_simulation(self) -> Settings:
+        if self.simulation and self.simulation.output_dir == self.results_dir:
+            message = "simulation.output_dir and results_dir must be different folders"
+            raise ValueError(message)
+        return self
+
+
+def _location(parts: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in parts) or "(whole file)"
+
+
+def _remedy(kind: str, names: list[str]) -> str:
+    if kind == "extra_forbidden":
+        return "remove it, or use one of: " + ", ".join(names)
+    return "see config/README.md for what is allowed"
+
+
+def _option_names(parts: tuple[int | str, ...]) -> list[str]:
+    """Names allowed beside the last part of a location."""
+    model: Any = Settings
+    for part in parts[:-1]:
+        field = model.model_fields.get(str(part))
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, Section)), None)
+        if model is None:
+            return []
+    return sorted(model.model_fields)
+
+
+def parse_settings(content: dict[str, Any], where: object) -> Settings:
+    """Validate a configuration.
+
+    Parameters
+    ----------
+    content
+        The configuration as read from YAML, or as Snakemake hands it over.
+    where
+        The file it came from, for messages.
+
+    Raises
+    ------
+    InputError
+        Unknown options, wrong types, values out of range: all at once.
+    """
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        problems = []
+        for item in error.errors():
+            value = "" if isinstance(item["input"], dict) else f" (found {item['input']!r})"
+            what = f"{_location(item['loc'])}: {item['msg']}{value}"
+            fix = _remedy(item["type"], _option_names(item["loc"]))
+            problems.append(InputError(what, where, fix))
+        raise_all(problems)
+        raise
+
+
+def read_settings(path: Path) -> Settings:
+    """Read and validate a configuration file.
+
+    Raises
+    ------
+    InputError
+        The file is missing, is not YAML, or holds something that is not allowed.
+    """
+    if not path.is_file():
+        msg = "the configuration file does not exist"
+        raise InputError(msg, path, "check --configfile")
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+    except yaml.YAMLError as error:
+        msg = f"not valid YAML: {error}"
+        raise InputError(msg, path, "mend the line that is named") from None
+    if not isinstance(content, dict):
+        msg = "the file holds no options"
+        raise InputError(msg, path, "write `option: value` lines")
+    return parse_settings(content, path)
+
+
+def expand_path(path: str) -> Path:
+    """Replace `$VARIABLE` and `~` in a path of a sample sheet or config."""
+    return Path(os.path.expandvars(path)).expanduser()

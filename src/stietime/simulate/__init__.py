@@ -1,0 +1,1 @@
+"""A cohort with planted truth: for the demo, the tests and the benchmarks."""

@@ -1,0 +1,36 @@
+"""One module per command and rule; all file input and output of a step happens here.
+
+Each module offers `add_arguments(parser)` and `run(arguments)`. Modules are imported only when their step
+is called, so that heavy libraries cost nothing elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+STEPS: Final = {
+    "ingest": "read one sample in any format into integer counts with current gene symbols",
+    "assess-quality": "measure every cell of a sample, find doublets, and say which cells are kept and why",
+    "integrate": "normalise, choose variable genes, and make one embedding of all samples",
+    "cluster": "cluster the neighbour graph at several resolutions",
+    "annotate": "give every cell a lineage and a type by marker sets",
+    "score-states": "score the reviews' marker sets and call the states within their parent lineage",
+    "collect-cells": "join what is known of every kept cell into one table",
+    "compare": "compare fractions, signatures and genes between environments, patients as the unit",
+    "weigh-claims": "give each claim of the reviews a verdict",
+    "ingest-section": "read one tissue section, coordinates in micrometres",
+    "map-cells": "give every cell of a section a type",
+    "find-neighbourhoods": "measure enrichment, co-occurrence and architecture of a section",
+    "compare-sections": "put the sections side by side",
+    "check-simulation": "put planted beside recovered values of a simulated cohort",
+    "export": "assemble the cohort into one h5ad",
+    "report-sample": "write the report of one sample",
+    "report-section": "write the report of one tissue section",
+    "report-cohort": "write the report of the cohort",
+    "record-provenance": "record versions, inputs with checksums, commands, times and memory",
+}
+
+
+def module_name(step: str) -> str:
+    """Name the module of a step: dashes become underscores."""
+    return f"stietime.steps.{step.replace('-', '_')}"

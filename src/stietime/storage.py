@@ -1,0 +1,181 @@
+"""Atomic reading and writing of results; what is read is checked against what was promised."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+import pandas as pd
+
+from stietime import names
+from stietime.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    import anndata as ad
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a path beside the target to write to; it becomes the target only when all went well.
+
+    Parameters
+    ----------
+    path
+        The file to make; its folder is made when missing.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text file atomically."""
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table atomically, as parquet or TSV by the name of the file; the index is not written."""
+    with atomic_path(path) as partial:
+        if path.suffix == ".parquet":
+            frame.to_parquet(partial, index=False)
+        else:
+            frame.to_csv(partial, sep="\t", index=False)
+
+
+def read_table(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a parquet or TSV table that a step wrote.
+
+    Parameters
+    ----------
+    path
+        The table.
+    columns
+        Columns that must be there.
+
+    Raises
+    ------
+    InputError
+        The file is missing or a column is.
+    """
+    if not path.is_file():
+        msg = "the table does not exist"
+        raise InputError(msg, path, "run the step that writes it")
+    if path.suffix == ".parquet":
+        frame = pd.read_parquet(path)
+    else:
+        frame = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=["", "NaN", "nan"])
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        what = f"the table lacks the columns {', '.join(missing)}; it has {', '.join(frame.columns)}"
+        raise InputError(what, path, "delete the file and run again, so that it is made anew")
+    return frame
+
+
+def write_cells(cells: ad.AnnData, path: Path) -> None:
+    """Write an AnnData atomically, with string indices that R readers can open too."""
+    import anndata as ad
+
+    with atomic_path(path) as partial, ad.settings.override(allow_write_nullable_strings=False):
+        for frame in (cells.obs, cells.var):
+            _plain_strings(cast("pd.DataFrame", frame))
+        cells.write_h5ad(partial, compression="gzip")
+
+
+def _plain_strings(frame: pd.DataFrame) -> None:
+    """Turn pandas' string columns and index into plain objects or categories, in place."""
+    frame.index = pd.Index(frame.index.to_numpy(dtype=object), dtype=object)
+    for column in frame.columns:
+        if isinstance(frame[column].dtype, pd.StringDtype):
+            frame[column] = frame[column].astype(object).astype("category")
+
+
+def read_cells(counts: Path, *additions: Path) -> ad.AnnData:
+    """Read the counts of one sample with columns that later steps added, joined strictly by cell.
+
+    Parameters
+    ----------
+    counts
+        A `counts.h5ad`; `X` holds integer counts (cells x genes).
+    additions
+        Parquet tables with a column `cell`.
+
+    Returns
+    -------
+    The AnnData with the columns of the additions in `obs`.
+
+    Raises
+    ------
+    InputError
+        A file is missing, or a table does not hold exactly the cells of the counts.
+    """
+    import anndata as ad
+
+    if not counts.is_file():
+        msg = "the counts do not exist"
+        raise InputError(msg, counts, "run the step `ingest`")
+    cells = ad.read_h5ad(counts)
+    for path in additions:
+        table = read_table(path, [names.CELL])
+        cells.obs = join_strictly(cast("pd.DataFrame", cells.obs), table, path)
+    return cells
+
+
+def join_strictly(obs: pd.DataFrame, table: pd.DataFrame, where: object) -> pd.DataFrame:
+    """Add the columns of a per-cell table to obs; a missing or an extra cell is an error.
+
+    Parameters
+    ----------
+    obs
+        One row per cell, cell ids as index.
+    table
+        One row per cell with the column `cell`.
+    where
+        The file of the table, for messages.
+
+    Raises
+    ------
+    InputError
+        The two do not hold the same cells, or a cell stands twice.
+    """
+    added = table.set_index(names.CELL)
+    fix = "delete the file and run again, so that it is made from the same cells"
+    if added.index.has_duplicates:
+        twice = added.index[added.index.duplicated()][0]
+        msg = f"the cell {twice} stands twice"
+        raise InputError(msg, where, fix)
+    missing = obs.index.difference(added.index)
+    extra = added.index.difference(obs.index)
+    if len(missing) or len(extra):
+        example = [*missing[:1], *extra[:1]][0]
+        what = f"{len(missing)} cells are missing and {len(extra)} are extra, such as {example}"
+        raise InputError(what, where, fix)
+    added = added.reindex(obs.index)
+    kept = obs.drop(columns=[column for column in added.columns if column in obs.columns])
+    return pd.concat([kept, added], axis=1)
+
+
+def stack_tables(paths: Iterable[Path], columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Read tables of the same kind and stack them, in the order given."""
+    return pd.concat([read_table(path, columns) for path in paths], ignore_index=True)
+
+
+def cell_table(index: pd.Index, **columns: Any) -> pd.DataFrame:  # noqa: ANN401 - any column values
+    """Make a per-cell table with the column `cell` first.
+
+    Parameters
+    ----------
+    index
+        Cell ids.
+    columns
+        Values in the order of the ids.
+    """
+    return pd.DataFrame({names.CELL: index.to_numpy(dtype=object), **columns})

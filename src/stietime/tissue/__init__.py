@@ -1,0 +1,1 @@
+"""Methods on tissue sections: graphs, neighbourhoods, co-occurrence, architecture; all in micrometres."""
