@@ -6,8 +6,10 @@ import argparse
 import importlib
 import logging
 import os
+import resource
 import shlex
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,6 +90,18 @@ def build_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
+def _run_step(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
+    """Run a step; its log begins with the command line and ends with what it cost."""
+    log = logging.getLogger(__name__)
+    log.info("$ %s", shlex.join(["stietime", *argv]))
+    start = time.monotonic()
+    arguments.run(arguments)
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, kilobytes on Linux
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    log.info("done in %.1f s, peak memory %.0f MB", time.monotonic() - start, peak)
+    return EXIT_DONE
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -108,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = build_parser(argv).parse_args(argv)
         if arguments.command == "step":
-            logging.getLogger(__name__).info("$ %s", shlex.join(["stietime", *argv]))
+            return _run_step(arguments, argv)
         return int(arguments.run(arguments) or EXIT_DONE)
     except InputError as error:
         sys.stderr.write(f"stietime: {error}\n")

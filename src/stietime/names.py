@@ -88,6 +88,10 @@ class Outputs:
             message = f"no output is called {name!r}; outputs are {sorted(OUTPUT_PATHS)}"
             raise AttributeError(message) from None
 
+    def log(self, job: str) -> str:
+        """Return the path of a job's log, such as `ingest/{sample}`."""
+        return f"{self.results_dir}/logs/{job}.log"
+
 
 OUTPUT_PATHS: Final = {
     # one per sample of modality `cells`
@@ -119,8 +123,7 @@ OUTPUT_PATHS: Final = {
     "spots": "sections/{section}/spots.parquet",
     # reports and the record of the run
     "sample_report": "reports/{sample}.html",
+    "section_report": "reports/{section}.html",
     "cohort_report": "reports/index.html",
     "provenance": "provenance.json",
-    "logs": "logs",
-    "benchmarks": "benchmarks",
 }

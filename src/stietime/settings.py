@@ -177,10 +177,20 @@ class Spatial(Section):
     """Number of distances of the co-occurrence profile."""
     contact_um: Annotated[float, Field(gt=0, le=100)] = 12.0
     """Cells whose centres lie within this distance count as touching in the mixing score."""
+    region_radius_um: Annotated[float, Field(gt=0, le=500)] = 40.0
+    """Radius of the neighbourhood by which a cell is judged to lie inside a tumour region."""
+    min_tumour_share: Fraction = 0.2
+    """Smallest share of tumour cells around a cell inside a tumour region."""
+    min_region_cells: Annotated[int, Field(ge=1)] = 10
+    """Smallest number of tumour cells of a tumour region."""
+    boundary_um: Annotated[float, Field(ge=0, le=1000)] = 25.0
+    """Cells within this distance of the edge of a tumour region, on either side, belong to the boundary."""
+    class_scheme: Literal["immune_phenotype", "keren"] = "immune_phenotype"
+    """Vocabulary of the column `class`: desert, excluded and infiltrated, or the one of Keren 2018."""
+    cold_below_immune_per_mm2: Annotated[float, Field(ge=0)] = 390.625
+    """Immune cells per square millimetre below which a section is cold (Keren 2018: 250 in 800 x 800 um)."""
     mixed_above: Annotated[float, Field(ge=0)] = 0.22
-    """Mixing score (tumour-immune over immune-immune contacts) at or above which a section is mixed."""
-    cold_below_immune_cells: Annotated[int, Field(ge=0)] = 250
-    """A section with fewer immune cells than this is cold (Keren 2018: 250 in a field of 800 x 800 um)."""
+    """Tumour-immune over immune-immune contacts at or above which a section is mixed (Keren 2018)."""
     infiltrated_above: Fraction = 0.1
     """Immune share of the cells inside tumour regions at or above which a section is infiltrated."""
     desert_below: Fraction = 0.05

@@ -1,0 +1,43 @@
+# stietime: `make demo` and `make test` do everything on a fresh machine; both install first when needed.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
+export STIETIME_DATA ?= $(abspath ../shared/data)
+
+.PHONY: help install demo test check unit lock container clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(READY) ## make .venv from envs/requirements.lock
+
+$(READY): envs/requirements.lock pyproject.toml envs/install
+	@envs/install $(VENV)
+	@touch $@
+
+demo: $(READY) ## run the whole chain on the embedded simulated cohort
+	@$(BIN)/stietime demo --cores $(CORES)
+
+test: check unit ## run every check
+
+check: $(READY) ## style, types, workflow lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --lint
+
+unit: $(READY) ## tests, among them the workflow end to end
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pytest -n $(CORES) --dist loadfile --durations 15
+
+lock: $(READY) ## resolve envs/requirements.lock anew (needs uv)
+	envs/lock
+
+container: ## build the image the rules can run in (needs docker and apptainer)
+	docker build --file envs/Dockerfile --tag stietime .
+	apptainer build --force envs/stietime.sif docker-daemon://stietime:latest
+
+clean: ## remove results, simulated data and caches; .venv stays
+	rm -rf results resources .snakemake .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,197 @@
+"""What a run will make: the settings and the sample sheet, as the workflow's rules need them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from stietime import __version__, names
+from stietime.errors import InputError
+from stietime.sample_sheet import Sample, read_sample_sheet
+from stietime.settings import Section, Settings, expand_path, parse_settings
+
+# Snakemake calls this with the wildcards of a job; text from a function is never read as a format string
+Params = Callable[[Any], str]
+
+PER_SAMPLE = ("counts", "quality", "quality_cuts", "sample_report")
+PER_SECTION = (
+    "section_counts",
+    "section_cell_types",
+    "neighbourhoods",
+    "co_occurrence",
+    "architecture",
+    "spots",
+    "section_report",
+)
+PER_COHORT = (
+    "embedding",
+    "variable_genes",
+    "graph",
+    "integration_metrics",
+    "clusters",
+    "cell_types",
+    "states",
+    "state_rules",
+    "cells",
+    "composition",
+    "contrasts",
+    "claims",
+    "cohort",
+)
+NOTHING = r"(?!)"  # a pattern that matches no name
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings and samples of one run.
+
+    Parameters
+    ----------
+    settings
+        The validated configuration.
+    samples
+        The rows of the sample sheet.
+    """
+
+    settings: Settings
+    samples: tuple[Sample, ...]
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], where: object = "the configuration") -> Plan:
+        """Validate a configuration and read its sample sheet.
+
+        Parameters
+        ----------
+        config
+            The configuration as read from YAML, or as Snakemake hands it over.
+        where
+            The file it came from, for messages.
+
+        Raises
+        ------
+        InputError
+            The configuration or the sample sheet holds something that is not allowed.
+        """
+        settings = parse_settings(dict(config), where)
+        simulated = settings.simulation is not None
+        samples = read_sample_sheet(expand_path(settings.samples), check_paths=not simulated)
+        if simulated:
+            _check_simulated_paths(settings, samples)
+        return cls(settings, samples)
+
+    @property
+    def version(self) -> str:
+        """The package's version: a new one runs everything again, from the inputs on."""
+        return __version__
+
+    @property
+    def outputs(self) -> names.Outputs:
+        """The paths of every result."""
+        return names.Outputs(self.settings.results_dir)
+
+    @cached_property
+    def cells(self) -> list[str]:
+        """Names of the samples of dissociated cells."""
+        return [sample.sample for sample in self.samples if sample.modality == names.CELLS]
+
+    @cached_property
+    def sections(self) -> list[str]:
+        """Names of the tissue sections."""
+        return [sample.sample for sample in self.samples if sample.modality == names.SECTION]
+
+    @property
+    def sample_pattern(self) -> str:
+        """Regular expression that matches the samples of cells and nothing else."""
+        return "|".join(map(re.escape, self.cells)) or NOTHING
+
+    @property
+    def section_pattern(self) -> str:
+        """Regular expression that matches the sections and nothing else."""
+        return "|".join(map(re.escape, self.sections)) or NOTHING
+
+    @cached_property
+    def _by_name(self) -> dict[str, Sample]:
+        return {sample.sample: sample for sample in self.samples}
+
+    def _sample_of(self, wildcards: Any) -> Sample:  # noqa: ANN401 - Snakemake's wildcards
+        return self._by_name[getattr(wildcards, "sample", None) or wildcards.section]
+
+    def row(self, wildcards: Any) -> str:  # noqa: ANN401 - Snakemake's wildcards
+        """Give the sample sheet's row of a job, as JSON."""
+        return self._sample_of(wildcards).as_json()
+
+    def source(self, wildcards: Any) -> str:  # noqa: ANN401 - Snakemake's wildcards
+        """Give the input file of a job."""
+        return str(expand_path(self._sample_of(wildcards).path))
+
+    @property
+    def sources(self) -> list[str]:
+        """All input files, each once, in the order of the sheet."""
+        return list(dict.fromkeys(str(expand_path(sample.path)) for sample in self.samples))
+
+    def options(self, group: str = "") -> Params:
+        """Make a function that gives one group of options as JSON, or all of them.
+
+        Parameters
+        ----------
+        group
+            Name of the group, such as `quality`; empty for the whole configuration.
+        """
+        chosen: Section = getattr(self.settings, group) if group else self.settings
+        return lambda _wildcards: chosen.as_json()
+
+    def each_sample(self, output: str) -> list[str]:
+        """List the paths of one kind of result for every sample of cells."""
+        return [getattr(self.outputs, output).format(sample=sample) for sample in self.cells]
+
+    def each_section(self, output: str) -> list[str]:
+        """List the paths of one kind of result for every section."""
+        return [getattr(self.outputs, output).format(section=section) for section in self.sections]
+
+    @property
+    def truth(self) -> list[str]:
+        """The table of planted values, when the cohort is simulated."""
+        return [f"{self.settings.simulation.output_dir}/truth.tsv"] if self.settings.simulation else []
+
+    @cached_property
+    def tables(self) -> list[str]:
+        """Every result but the reports and the record of the run."""
+        reports = ("sample_report", "section_report")
+        found = [path for kind in PER_SAMPLE if kind not in reports for path in self.each_sample(kind)]
+        found += [path for kind in PER_SECTION if kind not in reports for path in self.each_section(kind)]
+        if self.cells:
+            found += [getattr(self.outputs, kind) for kind in PER_COHORT]
+        if self.sections:
+            found.append(self.outputs.sections)
+        if self.truth and self.cells:
+            found.append(self.outputs.planted)
+        return found
+
+    def report_inputs(self, wildcards: Any) -> list[str]:  # noqa: ANN401 - Snakemake's wildcards
+        """List what the report of one sample or section is made of."""
+        name = self._sample_of(wildcards).sample
+        own = [kind for kind in (PER_SAMPLE if name in self.cells else PER_SECTION) if "report" not in kind]
+        cohort = [getattr(self.outputs, kind) for kind in PER_COHORT if kind != "cohort"]
+        paths = [getattr(self.outputs, kind).format(sample=name, section=name) for kind in own]
+        return [*paths, *(cohort if name in self.cells else [])]
+
+    @property
+    def targets(self) -> list[str]:
+        """Every result, so that a deleted one is made again."""
+        reports = [*self.each_sample("sample_report"), *self.each_section("section_report")]
+        return [*self.tables, self.outputs.provenance, *reports, self.outputs.cohort_report]
+
+
+def _check_simulated_paths(settings: Settings, samples: tuple[Sample, ...]) -> None:
+    """In a simulated cohort every file must come from the simulation or exist already."""
+    folder = Path(settings.simulation.output_dir) if settings.simulation else Path()
+    for sample in samples:
+        path = expand_path(sample.path)
+        if folder not in path.parents and not path.exists():
+            what = f"sample {sample.sample}: the file {path} does not exist and no simulation writes it"
+            fix = f"use a path in {folder}, or remove the section `simulation` of the configuration"
+            raise InputError(what, settings.samples, fix)

@@ -1,0 +1,22 @@
+"""Fixtures that several tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of the real public data; tests fail without it where STIETIME_REQUIRE_DATA is 1."""
+    path = Path(os.environ.get("STIETIME_DATA", ROOT.parent / "shared" / "data"))
+    if not path.is_dir():
+        message = f"no real data at {path}; set STIETIME_DATA to the folder that holds it"
+        if os.environ.get("STIETIME_REQUIRE_DATA") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path

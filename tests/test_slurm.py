@@ -1,0 +1,146 @@
+"""The Slurm profile, on a real Slurm of one node that this test starts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from tests.tiny_cohort import stietime, write_tiny_cohort
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "sinfo")
+SECONDS_TO_START = 60
+CONFIG = """\
+ClusterName=stietime
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser={user}
+SlurmdUser={user}
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+SlurmctldPort={controller_port}
+SlurmdPort={node_port}
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SchedulerParameters=sched_interval=2,bf_interval=2
+MpiDefault=none
+ReturnToService=2
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=64000 State=UNKNOWN
+PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
+"""
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def _missing() -> list[str]:
+    path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
+    return [program for program in PROGRAMS if not shutil.which(program, path=path)]
+
+
+def _start(folder: Path, environment: dict[str, str]) -> list[subprocess.Popen]:
+    key = folder / "munge.key"
+    key.write_bytes(os.urandom(1024))
+    key.chmod(0o400)
+    files = {
+        "socket": "munge.socket",
+        "pid-file": "munged.pid",
+        "seed-file": "munge.seed",
+        "log-file": "munge.log",
+    }
+    munged = ["munged", "--foreground", "--force", f"--key-file={key}"]
+    munged += [f"--{option}={folder / name}" for option, name in files.items()]
+    config = str(folder / "slurm.conf")
+    commands = [munged, ["slurmctld", "-D", "-f", config], ["slurmd", "-D", "-f", config]]
+    started = []
+    for command in commands:
+        started.append(
+            subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        )
+        time.sleep(1)
+    return started
+
+
+def _wait_until_idle(environment: dict[str, str], folder: Path) -> None:
+    for _ in range(SECONDS_TO_START):
+        done = subprocess.run(
+            ["sinfo", "--noheader", "--format=%T"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.stdout.strip() == "idle":
+            return
+        time.sleep(1)
+    logs = "\n".join(path.read_text()[-2000:] for path in folder.glob("*.log"))
+    pytest.fail(f"Slurm did not start in {SECONDS_TO_START} s:\n{logs}")
+
+
+@pytest.fixture(scope="module")
+def slurm():
+    """Start munge, the controller and one node as this user; yield the environment that reaches them."""
+    missing = _missing()
+    if missing:
+        message = (
+            f"Slurm is not installed here (missing {', '.join(missing)}): apt-get install slurm-wlm munge"
+        )
+        if os.environ.get("STIETIME_REQUIRE_SLURM") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    folder = Path(tempfile.mkdtemp(prefix="stietime-slurm-"))
+    folder.chmod(0o755)
+    for name in ("state", "spool"):
+        (folder / name).mkdir()
+    user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+    facts = {
+        "folder": folder,
+        "host": socket.gethostname().partition(".")[0],
+        "user": user,
+        "cpus": os.cpu_count(),
+        "controller_port": _free_port(),
+        "node_port": _free_port(),
+    }
+    (folder / "slurm.conf").write_text(CONFIG.format(**facts))
+    path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
+    environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf"), "PATH": path}
+    started = _start(folder, environment)
+    try:
+        _wait_until_idle(environment, folder)
+        yield environment
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            process.wait(timeout=20)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.slurm
+@pytest.mark.slow
+def test_a_tiny_cohort_runs_through_the_profile(slurm, tmp_path):
+    config = write_tiny_cohort(tmp_path, n_patients=2, n_cells=60, n_sections=1)
+    # the node is small: what the profile asks for is capped, and there is no accounting to ask for states
+    options = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2")
+    words = ("run", "--configfile", str(config), "--cluster", "slurm", "--verbose", "--", *options)
+    done = stietime(*words, cwd=tmp_path, env=slurm)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+    assert "SLURM jobid" in done.stdout + done.stderr
+    assert (tmp_path / "results" / "reports" / "index.html").is_file()
+    assert (tmp_path / "results" / "cohort" / "claims.tsv").is_file()

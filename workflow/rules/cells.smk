@@ -1,0 +1,96 @@
+rule assess_quality:
+    input:
+        counts=OUT.counts,
+    output:
+        quality=OUT.quality,
+        cuts=OUT.quality_cuts,
+    log:
+        OUT.log("assess_quality/{sample}"),
+    params:
+        settings=PLAN.options("quality"),
+    shell:
+        "stietime step assess-quality --counts {input.counts:q} --settings {params.settings:q}"
+        " --output {output.quality:q} --cuts {output.cuts:q} 2> {log:q}"
+
+
+rule integrate:
+    input:
+        counts=PLAN.each_sample("counts"),
+        quality=PLAN.each_sample("quality"),
+    output:
+        embedding=OUT.embedding,
+        genes=OUT.variable_genes,
+        graph=OUT.graph,
+        metrics=OUT.integration_metrics,
+    log:
+        OUT.log("integrate"),
+    params:
+        settings=PLAN.options("integration"),
+    shell:
+        "stietime step integrate --threads {threads} --settings {params.settings:q} --counts {input.counts:q}"
+        " --quality {input.quality:q} --output {output.embedding:q} --variable-genes {output.genes:q}"
+        " --graph {output.graph:q} --metrics {output.metrics:q} 2> {log:q}"
+
+
+rule cluster:
+    input:
+        embedding=OUT.embedding,
+        graph=OUT.graph,
+    output:
+        clusters=OUT.clusters,
+    log:
+        OUT.log("cluster"),
+    params:
+        settings=PLAN.options("clustering"),
+    shell:
+        "stietime step cluster --embedding {input.embedding:q} --graph {input.graph:q}"
+        " --settings {params.settings:q} --output {output.clusters:q} 2> {log:q}"
+
+
+rule annotate:
+    input:
+        counts=PLAN.each_sample("counts"),
+        quality=PLAN.each_sample("quality"),
+        clusters=OUT.clusters,
+    output:
+        cell_types=OUT.cell_types,
+    log:
+        OUT.log("annotate"),
+    params:
+        settings=PLAN.options("annotation"),
+    shell:
+        "stietime step annotate --counts {input.counts:q} --quality {input.quality:q} --clusters"
+        " {input.clusters:q} --settings {params.settings:q} --output {output.cell_types:q} 2> {log:q}"
+
+
+rule score_states:
+    input:
+        counts=PLAN.each_sample("counts"),
+        quality=PLAN.each_sample("quality"),
+        cell_types=OUT.cell_types,
+    output:
+        states=OUT.states,
+        rules=OUT.state_rules,
+    log:
+        OUT.log("score_states"),
+    params:
+        settings=PLAN.options("states"),
+    shell:
+        "stietime step score-states --threads {threads} --counts {input.counts:q} --quality {input.quality:q}"
+        " --cell-types {input.cell_types:q} --settings {params.settings:q} --output {output.states:q}"
+        " --rules {output.rules:q} 2> {log:q}"
+
+
+rule collect_cells:
+    input:
+        counts=PLAN.each_sample("counts"),
+        clusters=OUT.clusters,
+        cell_types=OUT.cell_types,
+        states=OUT.states,
+    output:
+        cells=OUT.cells,
+    log:
+        OUT.log("collect_cells"),
+    shell:
+        "stietime step collect-cells --counts {input.counts:q} --clusters {input.clusters:q} --cell-types"
+        " {input.cell_types:q} --states {input.states:q} --output {output.cells:q} 2> {log:q}"

@@ -1,0 +1,63 @@
+rule compare:
+    input:
+        cells=OUT.cells,
+        counts=PLAN.each_sample("counts"),
+    output:
+        composition=OUT.composition,
+        contrasts=OUT.contrasts,
+    log:
+        OUT.log("compare"),
+    params:
+        settings=PLAN.options("comparison"),
+    shell:
+        "stietime step compare --cells {input.cells:q} --counts {input.counts:q} --settings"
+        " {params.settings:q} --composition {output.composition:q} --contrasts {output.contrasts:q} 2> {log:q}"
+
+
+rule weigh_claims:
+    input:
+        contrasts=OUT.contrasts,
+        composition=OUT.composition,
+        cells=OUT.cells,
+    output:
+        claims=OUT.claims,
+    log:
+        OUT.log("weigh_claims"),
+    params:
+        settings=PLAN.options("comparison"),
+    shell:
+        "stietime step weigh-claims --contrasts {input.contrasts:q} --composition {input.composition:q}"
+        " --cells {input.cells:q} --settings {params.settings:q} --output {output.claims:q} 2> {log:q}"
+
+
+rule check_simulation:
+    input:
+        truth=PLAN.truth,
+        counts=PLAN.each_sample("counts"),
+        quality=PLAN.each_sample("quality"),
+        cells=OUT.cells,
+        embedding=OUT.embedding,
+        section_counts=PLAN.each_section("section_counts"),
+        architecture=PLAN.each_section("architecture"),
+    output:
+        planted=OUT.planted,
+    log:
+        OUT.log("check_simulation"),
+    shell:
+        "stietime step check-simulation --truth {input.truth:q} --counts {input.counts:q} --quality"
+        " {input.quality:q} --cells {input.cells:q} --embedding {input.embedding:q} --section-counts"
+        " {input.section_counts:q} --architecture {input.architecture:q} --output {output.planted:q} 2> {log:q}"
+
+
+rule export:
+    input:
+        counts=PLAN.each_sample("counts"),
+        cells=OUT.cells,
+        embedding=OUT.embedding,
+    output:
+        cohort=OUT.cohort,
+    log:
+        OUT.log("export"),
+    shell:
+        "stietime step export --counts {input.counts:q} --cells {input.cells:q}"
+        " --embedding {input.embedding:q} --output {output.cohort:q} 2> {log:q}"

@@ -1,0 +1,61 @@
+rule ingest_section:
+    input:
+        source=PLAN.source,
+    output:
+        counts=OUT.section_counts,
+    log:
+        OUT.log("ingest_section/{section}"),
+    params:
+        row=PLAN.row,
+        settings=PLAN.options("inputs"),
+        version=PLAN.version,
+    shell:
+        "stietime step ingest-section --section {params.row:q} --settings {params.settings:q}"
+        " --output {output.counts:q} 2> {log:q}"
+
+
+rule map_cells:
+    input:
+        counts=OUT.section_counts,
+    output:
+        cell_types=OUT.section_cell_types,
+    log:
+        OUT.log("map_cells/{section}"),
+    params:
+        settings=PLAN.options("annotation"),
+    shell:
+        "stietime step map-cells --counts {input.counts:q} --settings {params.settings:q}"
+        " --output {output.cell_types:q} 2> {log:q}"
+
+
+rule find_neighbourhoods:
+    input:
+        counts=OUT.section_counts,
+        cell_types=OUT.section_cell_types,
+    output:
+        neighbourhoods=OUT.neighbourhoods,
+        co_occurrence=OUT.co_occurrence,
+        architecture=OUT.architecture,
+        spots=OUT.spots,
+    log:
+        OUT.log("find_neighbourhoods/{section}"),
+    params:
+        settings=PLAN.options("spatial"),
+    shell:
+        "stietime step find-neighbourhoods --counts {input.counts:q} --cell-types {input.cell_types:q}"
+        " --settings {params.settings:q} --neighbourhoods {output.neighbourhoods:q} --co-occurrence"
+        " {output.co_occurrence:q} --architecture {output.architecture:q} --spots {output.spots:q} 2> {log:q}"
+
+
+rule compare_sections:
+    input:
+        architecture=PLAN.each_section("architecture"),
+    output:
+        sections=OUT.sections,
+    log:
+        OUT.log("compare_sections"),
+    params:
+        settings=PLAN.options("spatial"),
+    shell:
+        "stietime step compare-sections --architecture {input.architecture:q} --settings"
+        " {params.settings:q} --output {output.sections:q} 2> {log:q}"
