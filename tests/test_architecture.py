@@ -16,18 +16,18 @@ LAYERS = {
     "settings": 1,
     "storage": 1,
     "sample_sheet": 1,
+    "resources": 1,
     "plan": 2,
     "inputs": 2,
     "cells": 2,
     "tissue": 2,
     "cohort": 2,
     "figures": 2,
-    "report": 2,
+    "report": 3,
     "simulate": 2,
-    "resources": 2,
-    "steps": 3,
-    "commands": 4,
-    "cli": 4,
+    "steps": 4,
+    "commands": 5,
+    "cli": 5,
 }
 # these work in a notebook on arrays, frames or AnnData: no settings, no files of ours, not each other
 METHODS = ("inputs", "cells", "tissue", "cohort", "figures")
@@ -82,7 +82,7 @@ def test_imports_point_downward(path):
         assert not imported_rooms(path)
         return
     for other in imported_rooms(path) - {here}:
-        assert LAYERS[other] < LAYERS[here] or (LAYERS[other] == LAYERS[here] != 2), f"{here} imports {other}"
+        assert LAYERS[other] < LAYERS[here] or LAYERS[other] == LAYERS[here] in (0, 1, 5), f"{here} imports {other}"
 
 
 @pytest.mark.parametrize("name", METHODS)

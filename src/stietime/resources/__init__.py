@@ -38,3 +38,20 @@ def read_markers(species: Species = "human") -> pd.DataFrame:
 def read_claims() -> pd.DataFrame:
     """Read the 516 claims of the reviews, one row each, in the order of the tables."""
     return _read("claims.tsv")
+
+
+def read_gene_aliases(species: Species = "human") -> dict[str, str]:
+    """Read the former names of genes, each with the current symbol.
+
+    Only names that lead to one gene and are no other gene's symbol are listed: all former names and synonyms
+    of the genes in the marker sets and claims, and of other genes those that public count matrices use. From
+    HGNC (April 2022) and MGI (July 2025).
+
+    Parameters
+    ----------
+    species
+        Chooses the nomenclature.
+    """
+    table = _read("gene_aliases.tsv")
+    table = table[table["species"] == species]
+    return dict(zip(table["alias"], table["symbol"], strict=True))

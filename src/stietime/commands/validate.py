@@ -1,0 +1,151 @@
+"""`stietime validate`: check the configuration, the sample sheet and every input file without running."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stietime.errors import InputError, raise_all
+from stietime.sample_sheet import Sample, read_sample_sheet
+from stietime.settings import expand_path, read_settings
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+
+    from stietime.inputs.contents import Contents
+    from stietime.settings import Settings
+
+
+@dataclass(frozen=True)
+class CheckedSample:
+    """What a sample's file was found to hold.
+
+    Parameters
+    ----------
+    sample
+        Name of the sample.
+    n_cells, n_genes
+        Its size; none when a simulation has yet to write the file.
+    """
+
+    sample: str
+    n_cells: int | None
+    n_genes: int | None
+
+    def __str__(self) -> str:
+        """Give the line that the command prints."""
+        if self.n_cells is None:
+            return f"{self.sample}: the simulation will write it"
+        return f"{self.sample}: {self.n_cells} cells x {self.n_genes} genes"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    default = Path("config/config.yaml")
+    parser.add_argument("--configfile", type=Path, default=default, metavar="FILE", help="configuration")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check everything and print one line per sample.
+
+    Returns
+    -------
+    0 when everything can be used.
+
+    Raises
+    ------
+    InputError
+        Something cannot; all that was found.
+    """
+    for checked in validate(arguments.configfile):
+        print(checked)  # noqa: T201 - the command's answer
+    return 0
+
+
+def validate(configfile: Path) -> list[CheckedSample]:
+    """Check a configuration, its sample sheet and every input file.
+
+    Parameters
+    ----------
+    configfile
+        The configuration.
+
+    Returns
+    -------
+    The samples in the order of the sheet.
+
+    Raises
+    ------
+    InputError
+        Something cannot be used; all bad rows, or all bad files, at once.
+    """
+    settings = read_settings(configfile)
+    sheet = expand_path(settings.samples)
+    samples = read_sample_sheet(sheet, check_paths=settings.simulation is None)
+    return check_inputs(settings, samples)
+
+
+def check_inputs(settings: Settings, samples: Iterable[Sample]) -> list[CheckedSample]:
+    """Check every input file: that it is what its format says and holds counts.
+
+    Names are read whole, of the counts only as many as tell counts from log values: the step `ingest` looks
+    at every one. A file that the simulation has yet to write is passed over.
+
+    Parameters
+    ----------
+    settings
+        The validated configuration.
+    samples
+        Rows of the sample sheet.
+
+    Raises
+    ------
+    InputError
+        Files that cannot be used, all at once, each with the sample that needs it.
+    """
+    opened: dict[tuple[Path, str], Contents | InputError] = {}
+    checked, errors = [], []
+    for sample in samples:
+        try:
+            checked.append(_check_sample(settings, sample, opened))
+        except InputError as error:
+            errors.append(InputError(f"sample {sample.sample}: {error.what}", error.where, error.fix))
+    raise_all(errors)
+    return checked
+
+
+def _check_sample(
+    settings: Settings, sample: Sample, opened: dict[tuple[Path, str], Contents | InputError]
+) -> CheckedSample:
+    from stietime.inputs.read import prepare
+    from stietime.steps.ingest import reading_options
+
+    if settings.simulation and not sample.file.exists():
+        folder = expand_path(settings.simulation.output_dir).resolve()
+        if folder not in sample.file.resolve().parents:
+            what = f"the file {sample.path} does not exist and no simulation writes it"
+            fix = f"use a path in {settings.simulation.output_dir}, or remove the section `simulation`"
+            raise InputError(what, settings.samples, fix)
+        return CheckedSample(sample.sample, None, None)
+    key = (sample.file, sample.format)
+    if key not in opened:
+        opened[key] = _open(sample)
+    contents = opened[key]
+    if isinstance(contents, InputError):
+        raise contents
+    prepared = prepare(contents, reading_options(sample, settings.inputs))
+    return CheckedSample(sample.sample, len(prepared.rows), prepared.n_genes)
+
+
+def _open(sample: Sample) -> Contents | InputError:
+    """Open a file once for all samples that share it; an error is kept for each of them."""
+    from stietime.inputs.read import glance, open_input
+
+    try:
+        contents = open_input(sample.file, sample.format)
+        glance(contents)
+    except InputError as error:
+        return error
+    return contents

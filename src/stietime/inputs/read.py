@@ -1,0 +1,239 @@
+"""One way to read every format: open, prepare (all checks that need no counts), then read the counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from stietime import names
+from stietime.errors import InputError
+from stietime.inputs.cell_table import open_cell_table
+from stietime.inputs.cell_types import given_cell_types
+from stietime.inputs.contents import require_cells
+from stietime.inputs.counts import check_counts, to_counts
+from stietime.inputs.gene_names import GeneNames, current_symbols, merge_genes
+from stietime.inputs.h5ad import open_h5ad
+from stietime.inputs.positions import positions_um
+from stietime.inputs.subset import as_text, rows_of_subset
+from stietime.inputs.tenx_h5 import open_tenx_h5
+from stietime.inputs.tenx_mtx import open_tenx_mtx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
+
+    import anndata as ad
+    from numpy.typing import NDArray
+    from scipy import sparse
+
+    from stietime.inputs.contents import Contents
+
+READERS: Final[dict[str, Callable[[Path], Contents]]] = {
+    "h5ad": open_h5ad,
+    "10x_h5": open_tenx_h5,
+    "10x_mtx": open_tenx_mtx,
+    "cell_table": open_cell_table,
+}
+GIVEN_CELL_TYPE: Final = "given_cell_type"
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How one sample is read from its file.
+
+    Parameters
+    ----------
+    subset
+        Rows to take, as `column=value; column=value`; empty for all.
+    species
+        human or mouse.
+    aliases
+        Old gene names, each with the current symbol.
+    max_genes_missing_symbol_fraction
+        Largest share of genes that may be without a symbol.
+    with_positions
+        Whether positions are needed, as for a tissue section.
+    x_column, y_column
+        Columns that hold them.
+    um_per_unit
+        Micrometres per unit of the positions.
+    cell_type_column
+        Column with the authors' cell types; empty when there is none.
+    cell_type_names
+        The authors' names, each with the name used here.
+    known_cell_types
+        Names used here.
+    """
+
+    subset: str = ""
+    species: str = "human"
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    max_genes_missing_symbol_fraction: float = 0.5
+    with_positions: bool = False
+    x_column: str = "x"
+    y_column: str = "y"
+    um_per_unit: float = 1.0
+    cell_type_column: str = ""
+    cell_type_names: Mapping[str, str] = field(default_factory=dict)
+    known_cell_types: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A sample whose names, positions and cell types are read and checked, and whose counts can be read."""
+
+    contents: Contents
+    rows: NDArray[np.intp]
+    genes: GeneNames
+    positions: NDArray[np.float64] | None
+    cell_types: pd.Series | None
+
+    @property
+    def n_genes(self) -> int:
+        """Number of genes after those with the same symbol are summed."""
+        return len(set(self.genes.symbols))
+
+
+def open_input(path: Path, file_format: str) -> Contents:
+    """Open a file by the name of its format.
+
+    Raises
+    ------
+    InputError
+        The format is not known, or the file is not what it says.
+    """
+    if file_format not in READERS:
+        what = f"the format {file_format!r} is not known"
+        raise InputError(what, path, f"use one of {', '.join(READERS)}")
+    return READERS[file_format](path)
+
+
+def prepare(contents: Contents, options: ReadingOptions) -> Prepared:
+    """Choose the rows of a sample and check everything but the counts.
+
+    Raises
+    ------
+    InputError
+        No or doubled cells, wrong genes, missing positions or cell types.
+    """
+    where = contents.path
+    rows = rows_of_subset(contents.obs, options.subset, where)
+    obs = contents.obs.iloc[rows]
+    _check_barcodes(obs.index, where)
+    genes = GeneNames(np.empty(0, dtype=object), 0, 0)
+    if len(contents.var):
+        missing = options.max_genes_missing_symbol_fraction
+        genes = current_symbols(
+            contents.var, options.aliases, where, species=options.species, max_missing_fraction=missing
+        )
+    positions = _positions(contents, rows, options) if options.with_positions else None
+    cell_types = None
+    if options.cell_type_column:
+        cell_types = given_cell_types(
+            obs, options.cell_type_column, options.cell_type_names, options.known_cell_types, where
+        )
+    return Prepared(contents, rows, genes, positions, cell_types)
+
+
+def _check_barcodes(barcodes: pd.Index, where: object) -> None:
+    require_cells(len(barcodes), where)
+    twice = barcodes[barcodes.duplicated()]
+    if len(twice):
+        what = f"{twice.nunique()} barcodes stand more than once, such as {twice[0]}"
+        fix = "take one sample of a joined file by the column `subset`, or make the barcodes unique"
+        raise InputError(what, where, fix)
+
+
+def _positions(contents: Contents, rows: NDArray[np.intp], options: ReadingOptions) -> NDArray[np.float64]:
+    return positions_um(
+        contents.obs.iloc[rows],
+        None if contents.positions is None else contents.positions[rows],
+        contents.path,
+        x_column=options.x_column,
+        y_column=options.y_column,
+        um_per_unit=options.um_per_unit,
+    )
+
+
+def glance(contents: Contents) -> None:
+    """Check some of the counts of a file without reading them all.
+
+    Raises
+    ------
+    InputError
+        They are not counts.
+    """
+    if len(contents.var):
+        check_counts(contents.glance(), contents.path)
+
+
+def read_prepared(prepared: Prepared) -> ad.AnnData:
+    """Read the counts of a sample and put everything together.
+
+    Returns
+    -------
+    `X` int32 counts (cells x unique current symbols), `obs` the file's own columns as `source_<name>` and
+    `given_cell_type`, `obsm["spatial"]` micrometres, `uns["ingest"]` what was read and changed.
+
+    Raises
+    ------
+    InputError
+        The counts are not whole, not finite, negative, or all zero.
+    """
+    import anndata as ad
+
+    contents, genes = prepared.contents, prepared.genes
+    matrix = contents.counts(prepared.rows)
+    if len(contents.var):
+        matrix = to_counts(matrix, contents.path)
+    matrix, symbols = merge_genes(matrix, genes.symbols)
+    obs = source_columns(contents.obs.iloc[prepared.rows])
+    if prepared.cell_types is not None:
+        obs[GIVEN_CELL_TYPE] = prepared.cell_types.to_numpy()
+    cells = ad.AnnData(X=matrix, obs=obs, var=pd.DataFrame(index=pd.Index(symbols, dtype=object)))
+    if prepared.positions is not None:
+        cells.obsm[names.SPATIAL_SLOT] = prepared.positions
+    cells.uns["ingest"] = _facts(prepared, matrix)
+    return cells
+
+
+def _facts(prepared: Prepared, matrix: sparse.csr_matrix) -> dict[str, str | int]:
+    contents, genes = prepared.contents, prepared.genes
+    n_per_cell = np.diff(matrix.indptr)
+    return {
+        **contents.facts,
+        "n_cells_in_file": len(contents.obs),
+        "n_cells": len(prepared.rows),
+        "n_cells_without_counts": int((n_per_cell == 0).sum()) if len(contents.var) else 0,
+        "n_genes_in_file": len(contents.var),
+        "n_genes": matrix.shape[1],
+        "n_genes_renamed": genes.n_renamed,
+        "n_genes_merged": len(genes.symbols) - matrix.shape[1],
+        "n_genes_without_symbol": genes.n_without_symbol,
+    }
+
+
+def source_columns(obs: pd.DataFrame) -> pd.DataFrame:
+    """Keep a file's own columns under `source_<name>`, in types that every h5ad can hold.
+
+    Parameters
+    ----------
+    obs
+        One row per cell.
+
+    Returns
+    -------
+    The same rows; text, dates and mixed values are text, `/` in a name is `_`.
+    """
+    columns = {}
+    for column in obs.columns:
+        values = obs[column]
+        plain = values.dtype.kind in "biuf" if isinstance(values.dtype, np.dtype) else False
+        name = f"{names.SOURCE_PREFIX}{str(column).replace('/', '_')}"
+        while name in columns:
+            name += "_"
+        columns[name] = values if plain else as_text(values).astype("category")
+    return pd.DataFrame(columns, index=obs.index)

@@ -1,0 +1,98 @@
+"""Read one sample in any format into integer counts with current gene symbols."""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import TYPE_CHECKING, cast
+
+import pandas as pd
+
+from stietime import names
+from stietime.inputs.read import ReadingOptions, open_input, prepare, read_prepared
+from stietime.resources import Species, read_gene_aliases, read_markers
+from stietime.sample_sheet import Sample
+from stietime.settings import Inputs
+from stietime.steps.arguments import add_path, add_settings
+from stietime.storage import write_cells
+
+if TYPE_CHECKING:
+    import argparse
+
+    import anndata as ad
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the step."""
+    add_sample(parser, "--sample")
+    add_settings(parser, Inputs)
+    add_path(parser, "--output", "counts.h5ad to write")
+
+
+def add_sample(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add an argument that takes a row of the sample sheet as JSON."""
+    text = "row of the sample sheet as JSON"
+    parser.add_argument(name, type=Sample.from_json, required=True, dest="sample", metavar="JSON", help=text)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read the sample and write its counts."""
+    write_cells(read_row(arguments.sample, arguments.settings), arguments.output)
+
+
+@lru_cache
+def _vocabulary(species: Species) -> tuple[dict[str, str], frozenset[str]]:
+    """Read the old gene names and the names of cell types once for all samples."""
+    return read_gene_aliases(species), frozenset(read_markers(species)["set_id"])
+
+
+def reading_options(sample: Sample, settings: Inputs) -> ReadingOptions:
+    """Say how a row of the sample sheet is read.
+
+    Parameters
+    ----------
+    sample
+        The row; a section is read with positions.
+    settings
+        The group `inputs` of the configuration.
+    """
+    aliases, known_cell_types = _vocabulary(sample.species)
+    return ReadingOptions(
+        subset=sample.subset,
+        species=sample.species,
+        aliases=aliases,
+        max_genes_missing_symbol_fraction=settings.max_genes_missing_symbol_fraction,
+        with_positions=sample.modality == names.SECTION,
+        x_column=settings.x_column,
+        y_column=settings.y_column,
+        um_per_unit=settings.um_per_unit,
+        cell_type_column=settings.cell_type_column,
+        cell_type_names=settings.cell_type_names,
+        known_cell_types=known_cell_types,
+    )
+
+
+def read_row(sample: Sample, settings: Inputs) -> ad.AnnData:
+    """Read the file of a row and label every cell with the row's columns.
+
+    Returns
+    -------
+    Counts (cells x genes), cells named `sample:barcode`, columns of the sheet before those of the file.
+
+    Raises
+    ------
+    InputError
+        The file is not what its format says, or does not hold counts.
+    """
+    contents = open_input(sample.file, sample.format)
+    cells = read_prepared(prepare(contents, reading_options(sample, settings)))
+    own = cast("pd.DataFrame", cells.obs)
+    carried = sample.carried()
+    obs = pd.DataFrame({key: pd.Categorical([value] * len(own)) for key, value in carried.items()})
+    cells.obs = pd.concat([obs.set_index(own.index), own], axis=1)
+    cells.obs_names = [names.cell_id(sample.sample, barcode) for barcode in cells.obs_names]
+    row = {"path": sample.path, "format": sample.format, "subset": sample.subset}
+    cells.uns["ingest"] = {**row, **cells.uns["ingest"]}
+    facts = ", ".join(f"{key} {value}" for key, value in cells.uns["ingest"].items() if value != "")
+    logging.getLogger(__name__).info("%s: %s", sample.sample, facts)
+    return cells
