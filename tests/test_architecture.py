@@ -14,6 +14,7 @@ LAYERS = {
     "errors": 0,
     "names": 0,
     "settings": 1,
+    "configuration": 1,
     "storage": 1,
     "sample_sheet": 1,
     "resources": 1,

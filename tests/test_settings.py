@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from stietime.commands import settings as settings_command
+from stietime.configuration import parse_settings, read_settings
 from stietime.errors import CombinedInputError, InputError
-from stietime.settings import Quality, Section, Settings, parse_settings, read_settings
+from stietime.settings import Quality, Section, Settings
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from stietime import __version__, names
+from stietime.configuration import parse_settings
 from stietime.errors import InputError
 from stietime.sample_sheet import Sample, read_sample_sheet
-from stietime.settings import Section, Settings, expand_path, parse_settings
+from stietime.settings import Section, Settings, expand_path
 
 # Snakemake calls this with the wildcards of a job; text from a function is never read as a format string
 Params = Callable[[Any], str]
@@ -127,6 +128,10 @@ class Plan:
     def source(self, wildcards: Any) -> str:  # noqa: ANN401 - Snakemake's wildcards
         """Give the input file of a job."""
         return str(expand_path(self._sample_of(wildcards).path))
+
+    def results(self, _wildcards: Any) -> str:  # noqa: ANN401 - Snakemake's wildcards
+        """Give the folder of the results, for the steps that read many of them."""
+        return self.settings.results_dir
 
     @property
     def sources(self) -> list[str]:

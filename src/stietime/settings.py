@@ -9,12 +9,9 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from stietime.errors import InputError, raise_all
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Percent = Annotated[float, Field(ge=0, le=100)]
@@ -53,13 +50,13 @@ class Inputs(Section):
     max_genes_missing_symbol_fraction: Fraction = 0.5
     """Largest share of genes that may be without a symbol after old names and Ensembl ids are mapped."""
     x_column: str = "x"
-    """Column of a cell table (or of an h5ad's obs) that holds the horizontal position."""
+    """Column that holds the horizontal position of a section's cells; obsm["spatial"] is used without it."""
     y_column: str = "y"
-    """Column of a cell table (or of an h5ad's obs) that holds the vertical position."""
+    """Column that holds the vertical position of a section's cells; obsm["spatial"] is used without it."""
     um_per_unit: Annotated[float, Field(gt=0)] = 1.0
     """Micrometres per unit of the positions, such as the pixel size of an image."""
     cell_type_column: str = ""
-    """Column that holds the authors' cell types; empty when there is none."""
+    """Column of every input file that holds the authors' cell types; empty when there is none."""
     cell_type_names: dict[str, str] = {}
     """The authors' cell type names, each with the name used here (a set of the marker table, or unknown)."""
 
@@ -68,11 +65,11 @@ class Quality(Section):
     """Which cells are kept, judged within each sample."""
 
     n_mads_counts: Annotated[float, Field(gt=0)] = 5.0
-    """Number of median absolute deviations of log counts beyond which a cell is dropped."""
+    """Number of median absolute deviations (x 1.4826) of log counts beyond which a cell is dropped."""
     n_mads_genes: Annotated[float, Field(gt=0)] = 5.0
-    """Number of median absolute deviations of log genes beyond which a cell is dropped."""
+    """Number of median absolute deviations (x 1.4826) of log genes beyond which a cell is dropped."""
     n_mads_mito: Annotated[float, Field(gt=0)] = 5.0
-    """Number of median absolute deviations of the mitochondrial share above which a cell is dropped."""
+    """Number of median absolute deviations (x 1.4826) of the mitochondrial share above which a cell goes."""
     pct_mito_floor: Percent = 10.0
     """A cell at or below this mitochondrial share is never dropped for it, in percent of counts."""
     pct_mito_ceiling: Percent = 50.0
@@ -80,7 +77,17 @@ class Quality(Section):
     min_counts: Annotated[int, Field(ge=0)] = 50
     """A cell with fewer counts is always dropped as empty."""
     min_genes: Annotated[int, Field(ge=0)] = 20
-    """A cell with fewer genes is always dropped as empty."""
+    """A cell with fewer genes is dropped as empty, unless it is rich in haemoglobin."""
+    max_lower_cut_counts: Annotated[int, Field(ge=0)] = 150
+    """The adaptive lower cut of counts is never set above this, so that neutrophils stay."""
+    max_lower_cut_genes: Annotated[int, Field(ge=0)] = 100
+    """The adaptive lower cut of genes is never set above this, so that neutrophils stay."""
+    min_pct_hb_red_cell: Percent = 20.0
+    """Few counts or genes are not held against a cell with at least this share of haemoglobin, in percent."""
+    max_outlier_fraction: Fraction = 0.1
+    """A cut of counts or genes that would drop more than this share of a sample is noted and not applied."""
+    min_cells_for_mads: Annotated[int, Field(ge=3)] = 50
+    """In samples with fewer cells only the fixed floors and ceilings hold."""
     find_doublets: bool = True
     """Whether doublets are scored with scrublet in each sample."""
     remove_doublets: bool = True
@@ -102,10 +109,12 @@ class Integration(Section):
     """Column of the sample sheet that holds the batch to be corrected."""
     n_variable_genes: Annotated[int, Field(ge=10)] = 2000
     """Number of variable genes, chosen within each batch and ranked by the number of batches they vary in."""
+    min_cells_per_batch: Annotated[int, Field(ge=2)] = 30
+    """Batches with fewer cells are pooled when variable genes are chosen."""
     n_components: Annotated[int, Field(ge=2, le=200)] = 30
-    """Number of principal components."""
+    """Number of principal components; fewer in a cohort of few cells."""
     n_neighbours: Annotated[int, Field(ge=2, le=200)] = 15
-    """Number of neighbours of each cell in the graph that clustering and UMAP use."""
+    """Number of neighbours of a cell in the graph of clustering and UMAP; fewer in a cohort of few cells."""
     harmony_theta: Annotated[float, Field(ge=0)] = 2.0
     """Harmony's diversity penalty; larger mixes batches more."""
     harmony_max_iterations: Annotated[int, Field(ge=1)] = 20
@@ -164,6 +173,18 @@ class Comparison(Section):
     """A contrast with fewer patients (or pairs) is not testable."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     """Level at which a corrected p-value supports or contradicts a claim."""
+    equivalence_log_odds: Annotated[float, Field(gt=0)] = 0.5
+    """A cell fraction counts as unchanged when its effect lies surely within this many log-odds of 0."""
+    equivalence_score: Annotated[float, Field(gt=0)] = 0.05
+    """A signature counts as unchanged when its mean score (0 to 1) differs surely by less than this."""
+    equivalence_log2_fold: Annotated[float, Field(gt=0)] = 0.5
+    """A gene counts as unchanged when its log2 fold change lies surely within this of 0."""
+    cancer_names: dict[str, str] = {}
+    """The sheet's cancer names, each with the claims' name for it (NSCLC, HCC, NPC) or any other name."""
+    treatment_names: dict[str, str] = {}
+    """The sheet's treatments, each with radiotherapy, immunotherapy, chemo_targeted_combined or untreated."""
+    donor_names: tuple[str, ...] = ("healthy", "donor", "none", "control")
+    """Values of the sheet's cancer column that mean a person without cancer."""
 
 
 class Spatial(Section):
@@ -203,7 +224,9 @@ class ReportOptions(Section):
     title: str = "STIE against TIME"
     """Title of the cohort report."""
     max_cells_drawn: Annotated[int, Field(ge=100)] = 20_000
-    """Largest number of cells drawn in one embedding; more are sampled, and the figure says so."""
+    """Largest number of cells drawn in one embedding or map; more are sampled, and the figure says so."""
+    max_sections_drawn: Annotated[int, Field(ge=0)] = 40
+    """Largest number of sections that the cohort report shows as small maps; all stand in its table."""
 
 
 class Settings(Section):
@@ -230,78 +253,6 @@ class Settings(Section):
             message = "simulation.output_dir and results_dir must be different folders"
             raise ValueError(message)
         return self
-
-
-def _location(parts: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in parts) or "(whole file)"
-
-
-def _remedy(kind: str, names: list[str]) -> str:
-    if kind == "extra_forbidden":
-        return "remove it, or use one of: " + ", ".join(names)
-    return "see config/README.md for what is allowed"
-
-
-def _option_names(parts: tuple[int | str, ...]) -> list[str]:
-    """Names allowed beside the last part of a location."""
-    model: Any = Settings
-    for part in parts[:-1]:
-        field = model.model_fields.get(str(part))
-        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
-        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, Section)), None)
-        if model is None:
-            return []
-    return sorted(model.model_fields)
-
-
-def parse_settings(content: dict[str, Any], where: object) -> Settings:
-    """Validate a configuration.
-
-    Parameters
-    ----------
-    content
-        The configuration as read from YAML, or as Snakemake hands it over.
-    where
-        The file it came from, for messages.
-
-    Raises
-    ------
-    InputError
-        Unknown options, wrong types, values out of range: all at once.
-    """
-    try:
-        return Settings.model_validate(content)
-    except ValidationError as error:
-        problems = []
-        for item in error.errors():
-            value = "" if isinstance(item["input"], dict) else f" (found {item['input']!r})"
-            what = f"{_location(item['loc'])}: {item['msg']}{value}"
-            fix = _remedy(item["type"], _option_names(item["loc"]))
-            problems.append(InputError(what, where, fix))
-        raise_all(problems)
-        raise
-
-
-def read_settings(path: Path) -> Settings:
-    """Read and validate a configuration file.
-
-    Raises
-    ------
-    InputError
-        The file is missing, is not YAML, or holds something that is not allowed.
-    """
-    if not path.is_file():
-        msg = "the configuration file does not exist"
-        raise InputError(msg, path, "check --configfile")
-    try:
-        content = yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
-        msg = f"not valid YAML: {error}"
-        raise InputError(msg, path, "mend the line that is named") from None
-    if not isinstance(content, dict):
-        msg = "the file holds no options"
-        raise InputError(msg, path, "write `option: value` lines")
-    return parse_settings(content, path)
 
 
 def expand_path(path: str) -> Path:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stietime.settings import Spatial, read_settings
+from stietime.configuration import read_settings
+from stietime.settings import Spatial
 from stietime.tissue import architecture, graph
 
 DATASET = Path(__file__).parents[2] / "config" / "datasets" / "tnbc_keren2018"

@@ -8,7 +8,7 @@ rule record_provenance:
         OUT.log("record_provenance"),
     params:
         settings=PLAN.options(),
-        results=PLAN.settings.results_dir,
+        results=PLAN.results,
     shell:
         "stietime step record-provenance --results {params.results:q} --settings {params.settings:q}"
         " --inputs {input.sources:q} --output {output.record:q} 2> {log:q}"
@@ -25,7 +25,7 @@ rule report_sample:
         OUT.log("report_sample/{sample}"),
     params:
         settings=PLAN.options(),
-        results=PLAN.settings.results_dir,
+        results=PLAN.results,
     shell:
         "stietime step report-sample --results {params.results:q} --sample {wildcards.sample:q}"
         " --settings {params.settings:q} --output {output.report:q} 2> {log:q}"
@@ -42,7 +42,7 @@ rule report_section:
         OUT.log("report_section/{section}"),
     params:
         settings=PLAN.options(),
-        results=PLAN.settings.results_dir,
+        results=PLAN.results,
     shell:
         "stietime step report-section --results {params.results:q} --section {wildcards.section:q}"
         " --settings {params.settings:q} --output {output.report:q} 2> {log:q}"
@@ -60,7 +60,7 @@ rule report_cohort:
         OUT.log("report_cohort"),
     params:
         settings=PLAN.options(),
-        results=PLAN.settings.results_dir,
+        results=PLAN.results,
     shell:
         "stietime step report-cohort --results {params.results:q} --settings {params.settings:q}"
         " --output {output.report:q} 2> {log:q}"

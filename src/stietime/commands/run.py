@@ -12,9 +12,9 @@ import yaml
 
 from stietime.commands.progress import follow
 from stietime.commands.validate import validate
+from stietime.configuration import read_settings
 from stietime.errors import InputError
 from stietime.plan import Plan
-from stietime.settings import read_settings
 
 if TYPE_CHECKING:
     import argparse

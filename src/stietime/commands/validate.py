@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stietime.configuration import read_settings
 from stietime.errors import InputError, raise_all
 from stietime.sample_sheet import Sample, read_sample_sheet
-from stietime.settings import expand_path, read_settings
+from stietime.settings import expand_path
 
 if TYPE_CHECKING:
     import argparse

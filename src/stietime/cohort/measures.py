@@ -1,0 +1,215 @@
+"""Values per patient: counts of samples pooled by patient, then brought to the scale of the test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stietime.cohort.composition import LEVEL_CELL_TYPE, NOT_CAPTURED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stietime.cohort.designs import Contrast
+from stietime.cohort.effects import mean_of_patients
+
+Matrix = NDArray[np.float64]
+
+CELL_FRACTION: Final = "cell_fraction"
+GENE_EXPRESSION: Final = "gene_expression"
+SIGNATURE: Final = "signature"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Numbers that are summed over the samples of a patient before anything is divided.
+
+    Parameters
+    ----------
+    kind
+        `cell_fraction`, `gene_expression` or `signature`.
+    numerator
+        Samples x entities: cells of the entity; counts of the gene; sum of the scores.
+    denominator
+        Samples x entities: cells of the parent; counts of all genes; cells that have a score. 0 where
+        the sample cannot measure the entity.
+    min_denominator
+        A patient with less in an arm has no value there.
+    parents
+        The parent of each entity, for display.
+    """
+
+    kind: str
+    numerator: pd.DataFrame
+    denominator: pd.DataFrame
+    min_denominator: float
+    parents: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Arms:
+    """Values of the two arms of one contrast.
+
+    Parameters
+    ----------
+    first, second
+        Patients x entities on the scale of the test, nan where not measured. If paired, row i of both is
+        the same patient.
+    natural_first, natural_second
+        The same on the natural scale: fraction, mean score, log2 counts per million.
+    seen
+        Whether any cell or count of the entity was seen in a patient that was measured.
+    n_in_both
+        Number of patients with a value in both arms.
+    sampling_variance
+        Mean over patients of the variance that counting alone gives a difference, per entity; nothing for
+        signatures.
+    """
+
+    first: Matrix
+    second: Matrix
+    natural_first: Matrix
+    natural_second: Matrix
+    seen: NDArray[np.bool_]
+    n_in_both: NDArray[np.int64]
+    sampling_variance: Matrix | None
+
+
+def composition_measure(composition: pd.DataFrame, *, min_parent_cells: int) -> Measure:
+    """Make the measure of cell fractions from the table of `count_entities`.
+
+    Cell types that are their own lineage are left out, since they are tested as lineage.
+    """
+    own = (composition["level"] == LEVEL_CELL_TYPE) & (composition["entity"] == composition["parent"])
+    rows = composition[~own]
+    # authors' types may bear the name of a state that is called: the call is tested
+    rows = rows[~rows.duplicated(["sample", "entity"], keep="last")]
+    captured = ~rows["note"].fillna("").str.startswith(NOT_CAPTURED)
+    rows = rows.assign(n_parent=rows["n_parent"].where(captured, 0))
+    order = list(dict.fromkeys(rows["entity"]))
+    wide = rows.set_index(["sample", "entity"])[["n", "n_parent"]].astype(float)
+    counts, totals = (wide[column].unstack()[order] for column in wide.columns)  # noqa: PD010 - no aggregation
+    parents = dict(zip(rows["entity"], rows["parent"], strict=True))
+    return Measure(CELL_FRACTION, counts, totals, min_parent_cells, parents)
+
+
+def log_odds(n: Matrix, total: Matrix, reference: Matrix) -> Matrix:
+    """Give the empirical logit, its half count scaled to a reference depth.
+
+    log((n + r/2) / (N - n + r/2)) with r = N / reference. With N = reference this is Haldane's and
+    Anscombe's logit. Scaling makes an entity that is absent equal at any depth; a fixed half count would
+    turn a difference in depth into a difference in fraction.
+
+    Parameters
+    ----------
+    n, total
+        Cells of the entity and of its parent.
+    reference
+        Parent cells of the shallower side of the comparison.
+    """
+    half = 0.5 * total / reference
+    return np.asarray(np.log((n + half) / (total - n + half)))
+
+
+def log2_cpm(count: Matrix, library: Matrix, reference: Matrix) -> Matrix:
+    """Give log2 counts per million: log2((c + r/2) / (L + r) * 1e6) with r = L / reference, as `log_odds`."""
+    ratio = library / reference
+    return np.asarray(np.log2((count + 0.5 * ratio) / (library + ratio) * 1e6))
+
+
+def pool(frame: pd.DataFrame, arm: pd.Series) -> pd.DataFrame:
+    """Sum the samples of an arm by patient.
+
+    Parameters
+    ----------
+    frame
+        Samples x entities.
+    arm
+        The patient of each sample (the index).
+    """
+    return frame.reindex(arm.index, fill_value=0).groupby(arm.to_numpy()).sum()
+
+
+def arms(measure: Measure, contrast: Contrast) -> Arms:
+    """Pool the samples of a contrast by patient and bring them to the scale of the test.
+
+    Parameters
+    ----------
+    measure
+        What is compared.
+    contrast
+        Which samples form the arms; if paired, only patients in both are used.
+    """
+    sides = [contrast.first, contrast.second]
+    if contrast.paired:
+        sides = [side[side.isin(contrast.patients)] for side in sides]
+    tops = [pool(measure.numerator, side) for side in sides]
+    depths = [_measured(pool(measure.denominator, side), measure) for side in sides]
+    if contrast.paired:
+        both = depths[0].notna() & depths[1].notna()
+        depths = [depth.where(both) for depth in depths]
+    n_in_both = (depths[0].notna() & depths[1].notna()).sum(axis=0).to_numpy()
+    seen = sum(
+        (top.where(depth.notna(), 0).abs().sum(axis=0) for top, depth in zip(tops, depths, strict=True))
+    )
+    references = _references([depth.to_numpy() for depth in depths], paired=contrast.paired)
+    pairs = [(top.to_numpy(), depth.to_numpy()) for top, depth in zip(tops, depths, strict=True)]
+    first, second = (
+        _scaled(measure.kind, top, depth, reference)
+        for (top, depth), reference in zip(pairs, references, strict=True)
+    )
+    natural_first, natural_second = (_natural(measure.kind, top, depth) for top, depth in pairs)
+    was_seen = (np.asarray(seen) > 0) | (measure.kind == SIGNATURE)
+    sampling = None if measure.kind == SIGNATURE else _sampling_variance(measure.kind, pairs, references)
+    return Arms(first, second, natural_first, natural_second, was_seen, n_in_both, sampling)
+
+
+def _sampling_variance(kind: str, pairs: list[tuple[Matrix, Matrix]], references: list[Matrix]) -> Matrix:
+    """Sum the arms' variances of the log by counting: 1/n, and for odds also 1/(N - n) (delta method)."""
+    total = np.zeros(references[0].shape[1])
+    for (top, depth), reference in zip(pairs, references, strict=True):
+        half = 0.5 * depth / reference
+        each = 1 / (top + half)
+        if kind == CELL_FRACTION:
+            each += 1 / (depth - top + half)
+        total += mean_of_patients(each)
+    return total
+
+
+def _measured(depth: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    return depth.where((depth >= measure.min_denominator) & (depth > 0))
+
+
+def _references(depths: list[Matrix], *, paired: bool) -> list[Matrix]:
+    """Depth of the shallower side: within each pair, or by the medians of two groups."""
+    if paired:
+        smaller = np.fmin(depths[0], depths[1])
+        return [smaller, smaller]
+    medians = [_median(depth) for depth in depths]
+    smaller = np.fmin(medians[0], medians[1])
+    return [np.broadcast_to(smaller, depth.shape) for depth in depths]
+
+
+def _median(depth: Matrix) -> Matrix:
+    known = ~np.isnan(depth).all(axis=0)
+    result = np.full(depth.shape[1], np.nan)
+    if known.any():
+        result[known] = np.nanmedian(depth[:, known], axis=0)
+    return result
+
+
+def _scaled(kind: str, top: Matrix, depth: Matrix, reference: Matrix) -> Matrix:
+    if kind == CELL_FRACTION:
+        return log_odds(top, depth, reference)
+    if kind == GENE_EXPRESSION:
+        return log2_cpm(top, depth, reference)
+    return np.asarray(top / depth)
+
+
+def _natural(kind: str, top: Matrix, depth: Matrix) -> Matrix:
+    if kind == GENE_EXPRESSION:
+        return log2_cpm(top, depth, np.full_like(depth, 1e6))
+    return np.asarray(top / depth)
