@@ -11,7 +11,6 @@ from typing import Any
 
 from stietime import __version__, names
 from stietime.configuration import parse_settings
-from stietime.errors import InputError
 from stietime.sample_sheet import Sample, read_sample_sheet
 from stietime.settings import Section, Settings, expand_path
 
@@ -46,6 +45,18 @@ PER_COHORT = (
 NOTHING = r"(?!)"  # a pattern that matches no name
 
 
+def read_samples(settings: Settings) -> tuple[Sample, ...]:
+    """Read the sample sheet of a configuration; files that its simulation makes need not exist yet.
+
+    Raises
+    ------
+    InputError
+        All that is wrong with the sheet.
+    """
+    made_in = Path(settings.simulation.output_dir) if settings.simulation else None
+    return read_sample_sheet(expand_path(settings.samples), made_in=made_in)
+
+
 @dataclass(frozen=True)
 class Plan:
     """Settings and samples of one run.
@@ -78,10 +89,7 @@ class Plan:
             The configuration or the sample sheet holds something that is not allowed.
         """
         settings = parse_settings(dict(config), where)
-        simulated = settings.simulation is not None
-        samples = read_sample_sheet(expand_path(settings.samples), check_paths=not simulated)
-        if simulated:
-            _check_simulated_paths(settings, samples)
+        samples = read_samples(settings)
         return cls(settings, samples)
 
     @property
@@ -189,14 +197,3 @@ class Plan:
         """Every result, so that a deleted one is made again."""
         reports = [*self.each_sample("sample_report"), *self.each_section("section_report")]
         return [*self.tables, self.outputs.provenance, *reports, self.outputs.cohort_report]
-
-
-def _check_simulated_paths(settings: Settings, samples: tuple[Sample, ...]) -> None:
-    """In a simulated cohort every file must come from the simulation or exist already."""
-    folder = Path(settings.simulation.output_dir) if settings.simulation else Path()
-    for sample in samples:
-        path = expand_path(sample.path)
-        if folder not in path.parents and not path.exists():
-            what = f"sample {sample.sample}: the file {path} does not exist and no simulation writes it"
-            fix = f"use a path in {folder}, or remove the section `simulation` of the configuration"
-            raise InputError(what, settings.samples, fix)

@@ -122,7 +122,9 @@ class _Row:
         return f"{self.sheet}, row {self.number}" + (f", column {column}" if column else "")
 
 
-def read_sample_sheet(path: Path, *, check_paths: bool = True) -> tuple[Sample, ...]:
+def read_sample_sheet(
+    path: Path, *, check_paths: bool = True, made_in: Path | None = None
+) -> tuple[Sample, ...]:
     """Read and check a sample sheet.
 
     Parameters
@@ -131,6 +133,8 @@ def read_sample_sheet(path: Path, *, check_paths: bool = True) -> tuple[Sample, 
         A table with a header, tab-separated, or comma-separated when its name ends in `.csv`.
     check_paths
         Whether the files of the samples must exist already.
+    made_in
+        A folder whose files the run itself makes: those need not exist yet.
 
     Returns
     -------
@@ -146,7 +150,7 @@ def read_sample_sheet(path: Path, *, check_paths: bool = True) -> tuple[Sample, 
     first: dict[str, _Row] = {}  # capitals do not tell files apart everywhere
     for row in reversed(rows):
         first[row.values["sample"].casefold()] = row
-    raise_all([error for row in rows for error in _row_errors(row, first, check_paths=check_paths)])
+    raise_all([error for row in rows for error in _row_errors(row, first, made_in, check_paths=check_paths)])
     return tuple(_sample(row.values) for row in rows)
 
 
@@ -220,7 +224,9 @@ def _check_header(header: list[str], delimiter: str, path: Path) -> None:
     raise_all(errors)
 
 
-def _row_errors(row: _Row, first: dict[str, _Row], *, check_paths: bool) -> list[InputError]:
+def _row_errors(
+    row: _Row, first: dict[str, _Row], made_in: Path | None, *, check_paths: bool
+) -> list[InputError]:
     """List what is wrong with the values of one row."""
     allowed = {
         "environment": names.ENVIRONMENTS,
@@ -239,7 +245,7 @@ def _row_errors(row: _Row, first: dict[str, _Row], *, check_paths: bool) -> list
             what = f"{column} is {value!r}" if value else f"{column} is empty"
             errors.append(InputError(what, row.where(column), fix))
     errors += [*_name_errors(row), *_duplicate_errors(row, first), *_combination_errors(row)]
-    return errors + _path_errors(row, exists=check_paths)
+    return errors + _path_errors(row, made_in, exists=check_paths)
 
 
 def _name_errors(row: _Row) -> list[InputError]:
@@ -261,7 +267,7 @@ def _combination_errors(row: _Row) -> list[InputError]:
     return [InputError(what, row.where("format"), f"for modality {modality} use one of {fitting}")]
 
 
-def _path_errors(row: _Row, *, exists: bool) -> list[InputError]:
+def _path_errors(row: _Row, made_in: Path | None, *, exists: bool) -> list[InputError]:
     path = row.values["path"]
     if not path:
         return []
@@ -271,7 +277,8 @@ def _path_errors(row: _Row, *, exists: bool) -> list[InputError]:
         what = f"the variable {undefined[0]} of the path {path} is not defined"
         fix = f"define it, such as `export {undefined[0].strip('${}')}=/folder`, or write the path out"
         return [InputError(what, row.where("path"), fix)]
-    if exists and not expanded.exists():
+    will_be_made = made_in is not None and made_in.resolve() in expanded.resolve().parents
+    if exists and not will_be_made and not expanded.exists():
         meaning = f" (it means {expanded})" if str(expanded) != path else ""
         what = f"the path {path} does not exist{meaning}"
         fix = "mend the path; it begins in the folder the run is started in"
