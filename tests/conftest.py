@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from numba.core import config as numba_config
+
+# numba refuses another number of threads once they have started, and a plugin of pytest starts it early
+os.environ["NUMBA_NUM_THREADS"] = "1"
+numba_config.reload_config()
 
 ROOT = Path(__file__).parents[1]
 

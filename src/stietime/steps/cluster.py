@@ -1,0 +1,64 @@
+"""Step `cluster`: cluster the neighbour graph at several resolutions."""
+
+from __future__ import annotations
+
+import logging
+import zipfile
+from typing import TYPE_CHECKING
+
+from stietime import names, storage
+from stietime.cells.clustering import column_of, find_clusters
+from stietime.errors import InputError
+from stietime.settings import Clustering
+from stietime.steps.arguments import add_path, add_settings
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from scipy.sparse import csr_matrix
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the step."""
+    add_path(parser, "--embedding", "embedding of the kept cells (parquet)")
+    add_path(parser, "--graph", "weights between neighbours, rows as in the embedding (npz)")
+    add_settings(parser, Clustering)
+    add_path(parser, "--output", "clusters of the kept cells (parquet)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Cluster the kept cells.
+
+    Raises
+    ------
+    InputError
+        The graph and the embedding are not of the same cells.
+    """
+    settings: Clustering = arguments.settings
+    cells = storage.read_table(arguments.embedding, [names.CELL])[names.CELL]
+    graph = _read_graph(arguments.graph)
+    if graph.shape != (len(cells), len(cells)):
+        what = f"the graph is {graph.shape[0]} x {graph.shape[1]}, the embedding has {len(cells)} cells"
+        raise InputError(what, arguments.graph, "delete both and run again, so that they are made together")
+    resolutions = (settings.resolution, *settings.other_resolutions)
+    clusters = find_clusters(graph, resolutions, seed=settings.seed)
+    clusters.insert(0, names.CELL, cells.to_numpy(dtype=object))
+    clusters.insert(1, names.CLUSTER, clusters[column_of(settings.resolution)])
+    storage.write_table(clusters, arguments.output)
+    log.info("%d cells in %d clusters", len(cells), clusters[names.CLUSTER].nunique())
+
+
+def _read_graph(path: Path) -> csr_matrix:
+    from scipy import sparse
+
+    if not path.is_file():
+        msg = "the graph does not exist"
+        raise InputError(msg, path, "run the step `integrate`")
+    try:
+        return sparse.csr_matrix(sparse.load_npz(path))
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        what = f"not a sparse matrix: {error}"
+        raise InputError(what, path, "delete the file and run again, so that it is made anew") from None
