@@ -141,10 +141,12 @@ class Annotation(Section):
 
     method: Literal["markers", "given"] = "markers"
     """Cell types from marker sets, or given: the authors' types by inputs.cell_type_column."""
-    min_score: Annotated[float, Field(ge=0)] = 0.05
-    """Smallest lineage score (UCell scale, 0 to 1) of a cell that is given a lineage."""
+    min_margin: Fraction = 0.15
+    """Lead of a cell's best marker score (0 to 1) over other lineages with which it helps to learn its type."""
+    min_confidence: Fraction = 0.5
+    """A cell whose most probable lineage is less probable than this is unknown."""
     cluster_weight: Fraction = 0.5
-    """Weight of the mean score of a cell's cluster against its own score."""
+    """Weight of a cell's cluster against its own evidence, for an undecided cell; a clear cell keeps its own."""
 
 
 class States(Section):
@@ -153,9 +155,13 @@ class States(Section):
     max_rank: Annotated[int, Field(ge=50)] = 1500
     """Rank beyond which all genes of a cell count as equally low in a signature score (UCell's maxRank)."""
     min_coverage: Fraction = 0.5
-    """Smallest share of a set's positive genes that must be in the data for the set to be scored."""
+    """Smallest share of a set's positive genes that must be in the data for the set to be scored or called."""
+    min_parent_cells: Annotated[int, Field(ge=2)] = 20
+    """A state whose parent has fewer cells in the cohort is not called, and is not testable."""
+    fold_change: Annotated[float, Field(gt=1, le=100)] = 4.0
+    """How many times more of its genes (and less of its negative genes) a state is taken to have."""
     false_call_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
-    """Share of cells without the state that a call may take in, by scores of matched random sets."""
+    """Share of cells without the state that a call may take in, by matched random sets of genes."""
     seed: Annotated[int, Field(ge=0)] = 1
     """Seed of the matched random sets."""
 

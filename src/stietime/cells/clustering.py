@@ -1,43 +1,18 @@
-"""Leiden clustering of the neighbour graph, by igraph."""
+"""Leiden clustering of the neighbour graph."""
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
-from scipy import sparse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import igraph
-    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
 
 
-def _as_igraph(graph: sparse.csr_matrix) -> igraph.Graph:
-    import igraph
-
-    upper = sparse.triu(graph, k=1).tocoo()
-    edges = np.column_stack([upper.row, upper.col])
-    made = igraph.Graph(n=graph.shape[0], edges=edges, directed=False)
-    made.es["weight"] = upper.data.astype(np.float64)
-    return made
-
-
-def _by_size(membership: NDArray[np.int64]) -> NDArray[np.object_]:
-    """Name clusters 0, 1, ... from the largest; of equal ones the one with the earliest cell comes first."""
-    labels, first, sizes = np.unique(membership, return_index=True, return_counts=True)
-    order = np.lexsort((first, -sizes))
-    names = np.empty(len(labels), dtype=object)
-    names[order] = [str(place) for place in range(len(labels))]
-    return names[np.searchsorted(labels, membership)]
-
-
-def find_clusters(
-    graph: sparse.csr_matrix, resolutions: Iterable[float], *, seed: int = 1, n_iterations: int = 2
-) -> pd.DataFrame:
+def find_clusters(graph: csr_matrix, resolutions: Iterable[float], *, seed: int = 1) -> pd.DataFrame:
     """Cluster cells with the Leiden algorithm (Traag et al., Scientific Reports 2019) on modularity.
 
     Parameters
@@ -48,8 +23,6 @@ def find_clusters(
         Resolutions; larger gives more clusters.
     seed
         Seed of the order in which cells are visited.
-    n_iterations
-        Rounds of the algorithm.
 
     Returns
     -------
@@ -61,26 +34,34 @@ def find_clusters(
     ValueError
         The graph is not square.
     """
-    import igraph
+    import anndata as ad
+    import scanpy as sc
+    from scipy import sparse
 
-    if graph.shape[0] != graph.shape[1]:
-        message = f"expected a square graph, found {graph.shape[0]} x {graph.shape[1]}"
-        raise ValueError(message)
-    made = _as_igraph(graph)
+    n_cells = graph.shape[0]
+    # scanpy makes an edge of every entry: half of a symmetric matrix says the same in half the memory
+    cells = ad.AnnData(obsp={"weights": sparse.triu(graph, k=1, format="csr")}, shape=(n_cells, 0))
     result = {}
-    try:
-        for resolution in dict.fromkeys(resolutions):
-            igraph.set_random_number_generator(random.Random(seed))
-            found = made.community_leiden(
-                objective_function="modularity",
-                weights="weight",
-                resolution=resolution,
-                n_iterations=n_iterations,
-            )
-            result[column_of(resolution)] = _by_size(np.asarray(found.membership))
-    finally:
-        igraph.set_random_number_generator(random)
-    return pd.DataFrame(result)
+    for resolution in dict.fromkeys(resolutions):
+        column = column_of(resolution)
+        sc.tl.leiden(
+            cells,
+            resolution,
+            obsp="weights",
+            key_added=column,
+            flavor="igraph",
+            n_iterations=2,
+            directed=False,
+            random_state=seed,
+        )
+        result[column] = _by_size(cells.obs[column].astype(object))
+    return pd.DataFrame(result).reset_index(drop=True)
+
+
+def _by_size(found: pd.Series) -> pd.Series:
+    """Name clusters 0, 1, ... from the largest; of equal ones the one with the earliest cell comes first."""
+    sizes = found.groupby(found, sort=False).size().sort_values(ascending=False, kind="stable")
+    return found.map({label: str(place) for place, label in enumerate(sizes.index)})
 
 
 def column_of(resolution: float) -> str:

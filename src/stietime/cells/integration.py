@@ -46,11 +46,11 @@ class Components(NamedTuple):
         return np.asarray(expression @ self.loadings - self.centre @ self.loadings)
 
 
-def principal_components(expression: csr_matrix, n_components: int) -> Components:
+def principal_components(expression: csr_matrix, n_components: int, *, seed: int = 1) -> Components:
     """Find principal components without making the matrix dense; genes are centred and not scaled.
 
-    The decomposition is iterated to machine precision from a fixed start (all at once where the data are
-    small), so that nothing is random and the memory needed is that of the sparse data.
+    The decomposition (ARPACK) is iterated to machine precision, which makes the memory needed that of the
+    sparse data.
 
     Parameters
     ----------
@@ -58,6 +58,8 @@ def principal_components(expression: csr_matrix, n_components: int) -> Component
         Log-normalised expression, cells x genes.
     n_components
         Number of components; fewer are returned when cells or genes are few.
+    seed
+        Seed of the vector that the iteration starts from, which matters for rounding only.
 
     Returns
     -------
@@ -68,49 +70,26 @@ def principal_components(expression: csr_matrix, n_components: int) -> Component
     ValueError
         There are fewer than three cells or genes, or the cells vary in fewer than two directions.
     """
+    import anndata as ad
+    import scanpy as sc
+    from sklearn.utils.sparsefuncs import mean_variance_axis
+
     n_cells, n_genes = expression.shape
     if min(n_cells, n_genes) < 3:
         message = f"principal components need at least 3 cells and 3 genes, found {n_cells} and {n_genes}"
         raise ValueError(message)
-    data = expression.astype(np.float64)
-    centre = np.asarray(data.mean(axis=0)).ravel()
-    values, loadings = _top_axes(data, centre, min(n_components, n_cells - 1, n_genes - 1))
-    if len(values) < 2:
+    cells = ad.AnnData(expression.astype(np.float64))
+    centre, variances = mean_variance_axis(cells.X, axis=0)
+    n_found, rounding = 0, 1e-12 * float((variances + centre**2).sum())
+    if variances.sum() > rounding:  # ARPACK fails where nothing varies
+        n_comps = min(n_components, n_cells - 1, n_genes - 1)
+        sc.pp.pca(cells, n_comps, svd_solver="arpack", random_state=seed, dtype="float64")
+        n_found = int((cells.uns["pca"]["variance"] > rounding).sum())
+    if n_found < 2:
         message = f"{n_cells} cells vary in fewer than 2 directions over {n_genes} genes"
         raise ValueError(message)
-    largest = loadings[np.abs(loadings).argmax(axis=0), np.arange(loadings.shape[1])]
-    loadings = loadings * np.sign(largest)
-    total = float((data.data**2).sum() - n_cells * (centre**2).sum())
-    scores = np.asarray(data @ loadings - centre @ loadings)
-    return Components(scores, loadings, centre, values / total)
-
-
-def _top_axes(data: csr_matrix, centre: Vector, k: int) -> tuple[Vector, Vector]:
-    """Find the largest squared singular values of the centred data, falling, and their axes over genes."""
-    if min(data.shape) <= 10 * k:
-        _, singular, axes = np.linalg.svd(data.toarray() - centre, full_matrices=False)
-    else:
-        _, singular, axes = _iterated_svd(data, centre, k)
-    values = singular[:k] ** 2
-    real = values > 1e-12 * max(float((data.data**2).sum()), 1e-300)
-    return values[real], axes[:k][real].T
-
-
-def _iterated_svd(data: csr_matrix, centre: Vector, k: int) -> tuple[Vector, Vector, Vector]:
-    """Decompose the centred data by ARPACK from a fixed start, without making the centring explicit."""
-    from scipy.sparse.linalg import LinearOperator, svds
-
-    transposed = data.T.tocsr()
-    centred = LinearOperator(
-        shape=data.shape,
-        dtype=np.float64,
-        matvec=lambda v: data @ v.ravel() - centre @ v.ravel(),
-        rmatvec=lambda u: transposed @ u.ravel() - centre * u.sum(),
-    )
-    start = np.random.default_rng(0).normal(size=min(data.shape))
-    left, singular, axes = svds(centred, k=k, v0=start)
-    order = np.argsort(-singular)
-    return left[:, order], singular[order], axes[order]
+    scores, loadings, explained = cells.obsm["X_pca"], cells.varm["PCs"], cells.uns["pca"]["variance_ratio"]
+    return Components(scores[:, :n_found], loadings[:, :n_found], centre, explained[:n_found])
 
 
 class Correction(NamedTuple):

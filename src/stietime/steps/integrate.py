@@ -66,9 +66,9 @@ def run(arguments: argparse.Namespace) -> None:
     paths = _pairs(arguments.counts, arguments.quality)
     cohort = _survey(paths, settings.batch_column)
     genes = _choose_genes(cohort, settings)
-    components = _components(paths, genes["gene"].tolist(), settings.n_components)
+    components = _components(paths, genes["gene"].tolist(), settings)
     corrected = _correct(components.scores, cohort.obs[BATCH], settings, arguments.threads)
-    graph, drawn = _draw(corrected.embedding, settings, arguments.threads)
+    graph, drawn = _draw(corrected.embedding, settings)
     storage.write_table(genes, arguments.variable_genes)
     storage.write_table(
         _embedding_table(cohort, components.scores, corrected.embedding, drawn), arguments.output
@@ -164,7 +164,7 @@ def _choose_genes(cohort: _Cohort, settings: Integration) -> pd.DataFrame:
 
 
 def _components(
-    paths: Sequence[tuple[Path, Path]], genes: list[str], n_components: int
+    paths: Sequence[tuple[Path, Path]], genes: list[str], settings: Integration
 ) -> integration.Components:
     from scipy import sparse
 
@@ -174,7 +174,7 @@ def _components(
         parts.append(log_normalise(sample.counts)[:, columns])
     expression: csr_matrix = sparse.csr_matrix(sparse.vstack(parts))
     try:
-        return integration.principal_components(expression, n_components)
+        return integration.principal_components(expression, settings.n_components, seed=settings.seed)
     except ValueError as error:
         raise InputError(
             str(error), "the kept cells", "give more cells, or loosen the options of quality"
@@ -196,16 +196,11 @@ def _correct(
     )
 
 
-def _draw(
-    embedding: NDArray[np.float64], settings: Integration, n_threads: int
-) -> tuple[csr_matrix, NDArray[np.float32]]:
+def _draw(embedding: NDArray[np.float64], settings: Integration) -> tuple[csr_matrix, NDArray[np.float32]]:
     points = embedding.astype(np.float32)
-    found = neighbours.nearest_neighbours(
-        points, settings.n_neighbours, seed=settings.seed, n_threads=n_threads
-    )
-    graph = neighbours.connectivities(found)
-    drawn = neighbours.lay_out(graph, points, min_distance=settings.umap_min_distance, seed=settings.seed)
-    return graph, drawn
+    cells = neighbours.neighbour_graph(points, settings.n_neighbours, seed=settings.seed)
+    drawn = neighbours.lay_out(cells, min_distance=settings.umap_min_distance, seed=settings.seed)
+    return cast("csr_matrix", cells.obsp[neighbours.CONNECTIVITIES]), drawn
 
 
 def _embedding_table(

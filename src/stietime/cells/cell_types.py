@@ -1,0 +1,124 @@
+"""The cell types that are told apart, and the marker sets that stand for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+CD4_T: Final = "cd4_t"
+CD8_T: Final = "cd8_t"
+T_CELL: Final = "t_cell"
+ERYTHROID: Final = "erythroid"
+
+# set_id -> (cell type, lineage); composite sets such as `dc` and `monocyte` are scored through their parts
+SETS: Final = {
+    "t_cell": ("t_cell", "t_cell"),
+    "cd4_t": ("cd4_t", "t_cell"),
+    "cd8_t": ("cd8_t", "t_cell"),
+    "nk": ("nk", "nk"),
+    "b_cell": ("b_cell", "b_cell"),
+    "plasma": ("plasma", "plasma"),
+    "mono_cd14": ("mono_cd14", "monocyte"),
+    "mono_cd16": ("mono_cd16", "monocyte"),
+    "macrophage": ("macrophage", "macrophage"),
+    "cdc1": ("cdc1", "dc"),
+    "cdc2": ("cdc2", "dc"),
+    "dc_mature": ("dc", "dc"),
+    "pdc": ("pdc", "pdc"),
+    "neutrophil": ("neutrophil", "neutrophil"),
+    "mast": ("mast", "mast"),
+    "basophil": ("basophil", "basophil"),
+    "platelet": ("platelet", "platelet"),
+    "megakaryocyte": ("platelet", "platelet"),
+    "erythroid": ("erythroid", "erythroid"),
+    "epithelial": ("epithelial", "epithelial"),
+    "fibroblast": ("fibroblast", "fibroblast"),
+    "pericyte": ("pericyte", "pericyte"),
+    "endothelial": ("endothelial", "endothelial"),
+    "lymphatic_endothelial": ("endothelial", "endothelial"),
+    "hepatocyte": ("hepatocyte", "hepatocyte"),
+}
+# told apart within their lineage only: CD4 is in monocytes too, so it says nothing of the lineage
+WITHIN_LINEAGE: Final = {"cd4_t": "t_cell", "cd8_t": "t_cell"}
+LINEAGES: Final = tuple(dict.fromkeys(lineage for _, lineage in SETS.values()))
+TYPES: Final = tuple(dict.fromkeys(kind for kind, _ in SETS.values()))
+LINEAGE_OF: Final = dict(SETS.values())  # lineage of each cell type
+
+# composite sets whose genes speak for a lineage too, when a cell shows none of the lineage's own
+_COMPOSITES: Final = {
+    "lymphocyte": ("t_cell", "nk", "b_cell", "plasma"),
+    "myeloid": ("monocyte", "macrophage", "dc", "neutrophil", "mast", "basophil"),
+    "monocyte": ("monocyte", "macrophage"),
+    "dc": ("dc", "pdc"),
+}
+SETS_READ: Final = tuple(dict.fromkeys([*SETS, *_COMPOSITES]))
+
+
+def without_lineage_genes(markers: pd.DataFrame) -> pd.DataFrame:
+    """Leave out of CD4 and CD8 T cells the genes of all T cells, which do not tell the two apart.
+
+    Parameters
+    ----------
+    markers
+        The marker table: set_id, direction, gene.
+    """
+    drop = np.zeros(len(markers), dtype=bool)
+    for set_id, above in WITHIN_LINEAGE.items():
+        shared = markers.loc[(markers["set_id"] == above) & (markers["direction"] == "positive"), "gene"]
+        drop |= ((markers["set_id"] == set_id) & markers["gene"].isin(shared)).to_numpy()
+    return markers[~drop]
+
+
+def lineage_of_given(cell_type: str, parents: pd.Series) -> str:
+    """Find the lineage of a type that was given: itself, or the nearest set above it that is a lineage.
+
+    Parameters
+    ----------
+    cell_type
+        A set_id of the marker table, or unknown.
+    parents
+        Parent of each set, by set_id.
+
+    Returns
+    -------
+    A lineage, or unknown for a type that belongs to none, such as `immune`.
+    """
+    seen = cell_type
+    while seen:
+        if seen in SETS:
+            return SETS[seen][1]
+        if seen in LINEAGES:
+            return seen
+        seen = str(parents.get(seen, ""))
+    return "unknown"
+
+
+def supporting_genes(markers: pd.DataFrame, genes: Sequence[str]) -> NDArray[np.bool_]:
+    """Say which genes speak for which lineage: positive genes of its sets and of composites above them.
+
+    Parameters
+    ----------
+    markers
+        The marker table: set_id, direction, gene.
+    genes
+        Gene symbols.
+
+    Returns
+    -------
+    Lineages x genes, lineages in the order of `LINEAGES`.
+    """
+    positive = markers[markers["direction"] == "positive"].groupby("set_id")["gene"].agg(set)
+    rows = []
+    for lineage in LINEAGES:
+        own = [name for name, (_, found) in SETS.items() if found == lineage]
+        above = [name for name, lineages in _COMPOSITES.items() if lineage in lineages]
+        known = set().union(*(positive.get(name, set()) for name in (*own, *above)))
+        rows.append([gene in known for gene in genes])
+    return np.array(rows, dtype=bool).reshape(len(LINEAGES), len(genes))

@@ -1,0 +1,216 @@
+"""How each state of the reviews is called: in which cells, by which genes, against which reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+Reference = Literal["parent", "outside"]
+GATE_WEIGHT: Final = 2.0
+
+
+@dataclass(frozen=True)
+class StateRule:
+    """The rule of one state.
+
+    Parameters
+    ----------
+    state
+        The state, which is also its set in the marker table.
+    parent
+        The cell type the state is called in, with the types below it.
+    unresolved
+        A lineage whose cells without a type of their own are taken as the parent too; may be empty.
+    shared_sets
+        Sets whose positive genes all parent cells have; they do not tell the state and are left out.
+    reference
+        What a cell is compared with: `parent`, the parent cells that are not called; or `outside`, the cells
+        of other lineages, whose RNA is what ambient RNA brings.
+    limit
+        What the call cannot tell.
+    """
+
+    state: str
+    parent: str
+    unresolved: str
+    shared_sets: tuple[str, ...]
+    reference: Reference
+    limit: str
+
+
+RULES: Final = (
+    StateRule(
+        state="texp",
+        parent="cd8_t",
+        unresolved="",
+        shared_sets=("t_cell", "cd8_t"),
+        reference="parent",
+        limit="GZMK+ bystander memory cells cannot be told from Texp without shared T-cell receptors",
+    ),
+    StateRule(
+        state="treg",
+        parent="cd4_t",
+        unresolved="",
+        shared_sets=("t_cell", "cd4_t"),
+        reference="parent",
+        limit="blood Treg show fewer of the genes than tumour Treg and are missed more often",
+    ),
+    StateRule(
+        state="m_mdsc",
+        parent="mono_cd14",
+        unresolved="monocyte",
+        shared_sets=("monocyte", "mono_cd14"),
+        reference="parent",
+        limit="low class II is relative to the other monocytes of the cohort; sepsis, growth factor and some "
+        "healthy monocytes look the same: compare with donors",
+    ),
+    StateRule(
+        state="pmn_mdsc",
+        parent="neutrophil",
+        unresolved="",
+        shared_sets=("neutrophil",),
+        reference="parent",
+        limit="suppression is not seen in mRNA, and density is not known: activated neutrophils look alike",
+    ),
+    StateRule(
+        state="ter_cell",
+        parent="erythroid",
+        unresolved="",
+        shared_sets=("erythroid", "reticulocyte"),
+        reference="outside",
+        limit="cannot be told from other erythroblasts without Artemin, which is rarely detected",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class StateGenes:
+    """The genes of a state that tell it within its parent.
+
+    Parameters
+    ----------
+    genes
+        Genes in the data, positive ones first.
+    weights
+        Weight of each gene; negative for genes that must be low.
+    missing
+        Informative genes that are not in the data.
+    coverage
+        Share of the set's positive genes, uninformative ones included, that are in the data.
+    has_gate
+        Whether the review defines the state by a gate gene, in the data or not.
+    """
+
+    genes: tuple[str, ...]
+    weights: tuple[float, ...]
+    missing: tuple[str, ...]
+    coverage: float
+    has_gate: bool = False
+
+    @property
+    def positive(self) -> tuple[str, ...]:
+        """Genes that are high in the state."""
+        return tuple(g for g, w in zip(self.genes, self.weights, strict=True) if w > 0)
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """Positive genes that the review defines the state by."""
+        return tuple(g for g, w in zip(self.genes, self.weights, strict=True) if w >= GATE_WEIGHT)
+
+
+def informative_genes(rule: StateRule, markers: pd.DataFrame, genes: Iterable[str]) -> StateGenes:
+    """Choose the genes that tell a state within its parent.
+
+    Parameters
+    ----------
+    rule
+        The rule of the state.
+    markers
+        The marker table: set_id, direction, gene, weight.
+    genes
+        Gene symbols of the dataset.
+    """
+    present = set(genes)
+    positive = markers["direction"] == "positive"
+    shared = set(markers.loc[markers["set_id"].isin(rule.shared_sets) & positive, "gene"])
+    rows = markers[markers["set_id"] == rule.state].drop_duplicates("gene")
+    high, low = rows[rows["direction"] == "positive"], rows[rows["direction"] != "positive"]
+    telling = pd.concat([high[~high["gene"].isin(shared)], low])
+    signs = telling["direction"].map(lambda direction: 1.0 if direction == "positive" else -1.0)
+    here = telling["gene"].isin(present)
+    return StateGenes(
+        genes=tuple(telling.loc[here, "gene"]),
+        weights=tuple(telling.loc[here, "weight"].astype(float) * signs[here]),
+        missing=tuple(telling.loc[~here, "gene"]),
+        coverage=float(high["gene"].isin(present).mean()) if len(high) else 0.0,
+        has_gate=bool((high["weight"] >= GATE_WEIGHT).any()),
+    )
+
+
+def find_parent_cells(
+    rule: StateRule, lineages: NDArray[np.object_], cell_types: NDArray[np.object_], parents: pd.Series
+) -> NDArray[np.bool_]:
+    """Find the cells a state is called in: the parent type, types below it, and unresolved cells.
+
+    Parameters
+    ----------
+    rule
+        The rule of the state.
+    lineages, cell_types
+        Of each cell.
+    parents
+        Parent of each set, by set_id.
+    """
+
+    def belongs(lineage: str, cell_type: str) -> bool:
+        if lineage == rule.parent or cell_type in (rule.parent, rule.unresolved or rule.parent):
+            return True
+        above = str(parents.get(cell_type, ""))
+        return bool(above) and (above == rule.parent or belongs("", above))
+
+    pairs = pd.MultiIndex.from_arrays([lineages, cell_types])
+    codes, kinds = pd.factorize(pairs)
+    return np.array([belongs(*kind) for kind in kinds], dtype=bool)[codes]
+
+
+def describe_rule(rule: StateRule, genes: StateGenes, fold_change: float, false_call_rate: float) -> str:
+    """Say a rule in plain words.
+
+    Parameters
+    ----------
+    rule
+        The rule of the state.
+    genes
+        Its informative genes in the data.
+    fold_change, false_call_rate
+        As in `calls.call_state`.
+    """
+    negative = [g for g, w in zip(genes.genes, genes.weights, strict=True) if w < 0]
+    parts = [
+        f"a {rule.parent} cell with at least one of {', '.join(genes.positive)}, whose counts are more "
+        f"likely with these genes {fold_change:g} times higher"
+    ]
+    if negative:
+        parts.append(f" and {', '.join(negative)} {fold_change:g} times lower")
+    if rule.reference == "outside":
+        parts.append(
+            " than what ambient RNA brings (cells of other lineages), "
+            f"by {1 / false_call_rate:g} to 1 in likelihood"
+        )
+    else:
+        parts.append(
+            f" than in the {rule.parent} cells that are not called; evidence above what "
+            f"{false_call_rate:.1%} of cells reach with random genes of the same expression"
+        )
+        if genes.has_gate:
+            named = ", ".join(genes.gates) or "a gate gene, which the data lack"
+            parts.append(f", or {false_call_rate / 10:.1%} without {named}")
+    return "".join(parts)

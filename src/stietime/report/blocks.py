@@ -1,0 +1,190 @@
+"""What a page is made of: text, boxes, pictures, tables, and sections that fail alone."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from stietime.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from stietime.report.results import Results
+
+log = logging.getLogger(__name__)
+
+
+class NotPartError(Exception):
+    """The cohort does not have what a section shows, by design: no fault."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link to a table of the results, relative to the page."""
+
+    text: str
+    href: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; `html` is trusted text of ours, never of a file."""
+
+    html: str
+    kind: Literal["text"] = "text"
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box that stands out: simulated, warning, note or failure, with lines of text."""
+
+    tone: Literal["simulated", "warning", "note", "failure"]
+    title: str
+    lines: tuple[str, ...] = ()
+    kind: Literal["box"] = "box"
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Headline numbers, each with what it counts and a remark."""
+
+    items: tuple[tuple[str, str, str], ...]
+    kind: Literal["tiles"] = "tiles"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading below the section's."""
+
+    text: str
+    kind: Literal["heading"] = "heading"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names with their values, in as many columns as fit."""
+
+    caption: str
+    items: tuple[tuple[str, str], ...]
+    sources: tuple[Link, ...] = ()
+    kind: Literal["facts"] = "facts"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An embedded image with its alternative text and caption."""
+
+    uri: str
+    width_px: int
+    alt: str
+    caption: str
+    sources: tuple[Link, ...] = ()
+    kind: Literal["picture"] = "picture"
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Small pictures side by side, each a link, with one legend of names and colours for all."""
+
+    items: tuple[tuple[Picture, str, str], ...]  # picture, address, name
+    caption: str
+    legend: tuple[tuple[str, str], ...] = ()
+    kind: Literal["gallery"] = "gallery"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One field of a table: its text, the value it is sorted by, an address and a tone for colour."""
+
+    text: str
+    value: float | str
+    href: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a caption; `filters` names the columns that get a choice of values above the table."""
+
+    caption: str
+    headers: tuple[tuple[str, str], ...]  # text, and how it is set: num, long or plain
+    rows: tuple[tuple[Cell, ...], ...]
+    sources: tuple[Link, ...] = ()
+    folded: str = ""  # a folded table shows this line until it is opened
+    filters: tuple[int, ...] = ()
+    searchable: bool = False
+    kind: Literal["table"] = "table"
+
+
+Block = Text | Heading | Box | Tiles | Facts | Picture | Gallery | Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of a page."""
+
+    anchor: str
+    title: str
+    blocks: tuple[Block, ...]
+    failed: bool = False
+    absent: bool = False
+
+
+@dataclass(frozen=True)
+class SectionMaker:
+    """A function that makes a section, guarded so that its failure stays its own."""
+
+    anchor: str
+    title: str
+    function: Callable[[Results], Sequence[Block]] = field(repr=False)
+
+    def __call__(self, results: Results) -> Section:
+        """Make the section; a missing table or an exception becomes a box that says so.
+
+        Parameters
+        ----------
+        results
+            The results of a run.
+        """
+        make = functools.partial(Section, self.anchor, self.title)
+        try:
+            return make(tuple(self.function(results)))
+        except NotPartError as reason:
+            return make((Box("note", "Not part of this cohort", (str(reason),)),), absent=True)
+        except InputError as error:
+            log.warning("the section %s cannot be made: %s", self.title, error.what)
+            lines: tuple[str, ...] = (
+                f"{error.what}: {error.where}",
+                error.fix,
+                results.log_hint(error.where),
+            )
+        except Exception as error:
+            log.exception("the section %s failed", self.title)
+            lines = (f"{type(error).__name__}: {error}", f"The full message is in {results.own_log}.")
+        return make((Box("failure", "This section could not be made", lines),), failed=True)
+
+
+def section(anchor: str, title: str) -> Callable[[Callable[[Results], Sequence[Block]]], SectionMaker]:
+    """Turn a function that returns blocks into a guarded section.
+
+    Parameters
+    ----------
+    anchor
+        Address of the section within the page.
+    title
+        Heading of the section.
+    """
+
+    def _decorate(function: Callable[[Results], Sequence[Block]]) -> SectionMaker:
+        return SectionMaker(anchor, title, function)
+
+    return _decorate
+
+
+def text_cell(value: Any, *, href: str = "", tone: str = "") -> Cell:  # noqa: ANN401 - any value of a table
+    """Make a field of plain text; an empty one for a missing value."""
+    text = "" if value is None or value != value else str(value)  # noqa: PLR0124 - nan is not itself
+    return Cell(text, text, href, tone)

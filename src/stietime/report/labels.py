@@ -1,0 +1,171 @@
+"""Names and colours as a biologist reads them: T cell, not t_cell."""
+
+from __future__ import annotations
+
+import functools
+from typing import Final
+
+from stietime import names
+from stietime.figures.style import LINEAGE_COLOURS, colours_of
+from stietime.resources import read_markers
+
+OF_IMMUNE: Final = "_of_immune"  # ends the name of a fraction among immune cells
+
+STATE_NAMES: Final = {
+    "texp": "Texp (precursor exhausted CD8+ T)",
+    "treg": "Treg (regulatory CD4+ T)",
+    "m_mdsc": "M-MDSC",
+    "pmn_mdsc": "PMN-MDSC",
+    "ter_cell": "Ter cell",
+}
+
+STATE_SHORT_NAMES: Final = {
+    "texp": "Texp",
+    "treg": "Treg",
+    "m_mdsc": "M-MDSC",
+    "pmn_mdsc": "PMN-MDSC",
+    "ter_cell": "Ter cell",
+}
+
+# what a fraction is counted among, as the axis of a figure says it
+PARENT_NAMES: Final = {
+    "all": "all cells",
+    "cd8_t": "CD8+ T cells",
+    "cd4_t": "CD4+ T cells",
+    "t_cell": "T cells",
+    "monocyte": "monocytes",
+    "mono_cd14": "CD14+ monocytes",
+    "neutrophil": "neutrophils",
+    "erythroid": "erythroid cells",
+    "immune": "immune cells",
+    "myeloid": "myeloid cells",
+    "mono_cd16": "CD16+ monocytes",
+}
+
+SHORT_NAMES: Final = {
+    "dc": "Dendritic cell",
+    "erythroid": "Erythroid cell",
+    "monocyte": "Monocyte",
+    "endothelial": "Endothelial cell",
+    "mono_cd14": "CD14+ monocyte",
+    "mono_cd16": "CD16+ monocyte",
+    "red_cell": "Red cell",
+    names.UNKNOWN: "Unknown",
+}
+
+ENVIRONMENT_NAMES: Final = {
+    names.STIE: "systemic tumour immune environment (blood, lymph)",
+    names.TIME: "tumour immune microenvironment",
+    names.NORMAL: "normal tissue",
+    names.LYMPH_NODE: "lymph node",
+}
+
+ENVIRONMENT_SHORT_NAMES: Final = {
+    names.STIE: "blood (STIE)",
+    names.TIME: "tumour (TIME)",
+    names.NORMAL: "normal tissue",
+    names.LYMPH_NODE: "lymph node",
+}
+
+CONTEXT_NAMES: Final = {
+    "baseline": "before treatment",
+    "radiotherapy": "radiotherapy",
+    "immunotherapy": "immunotherapy",
+    "chemo_targeted_combined": "chemotherapy, targeted and combined",
+}
+
+
+CONTRAST_NAMES: Final = {
+    "stie_vs_time": "Blood (STIE) against tumour (TIME), before treatment",
+    "time_vs_normal": "Tumour (TIME) against normal tissue, before treatment",
+    "patient_vs_donor_blood": "Blood of patients against blood of donors",
+    "after_vs_before:STIE": "After against before treatment, in blood (STIE)",
+    "after_vs_before:TIME": "After against before treatment, in the tumour (TIME)",
+}
+
+# what lies left (lower in the first arm) and right of zero
+CONTRAST_SIDES: Final = {
+    "stie_vs_time": ("higher in tumour", "higher in blood"),
+    "time_vs_normal": ("higher in normal tissue", "higher in tumour"),
+    "patient_vs_donor_blood": ("higher in donors", "higher in patients"),
+    "after_vs_before:STIE": ("higher before", "higher after"),
+    "after_vs_before:TIME": ("higher before", "higher after"),
+}
+
+
+@functools.cache
+def _marker_names() -> dict[str, str]:
+    table = read_markers().drop_duplicates("set_id")
+    return dict(zip(table["set_id"], table["label"], strict=True))
+
+
+def label(entity: str) -> str:
+    """Name a lineage, cell type, state or marker set; a gene keeps its symbol.
+
+    Parameters
+    ----------
+    entity
+        A `set_id` of the marker table, `unknown`, or a gene symbol.
+    """
+    if entity.endswith(OF_IMMUNE):
+        return f"{label(entity.removesuffix(OF_IMMUNE))} (of immune cells)"
+    known = STATE_NAMES.get(entity) or SHORT_NAMES.get(entity) or _marker_names().get(entity)
+    return known or (entity if entity != entity.lower() else entity.replace("_", " "))
+
+
+def parent_label(parent: str) -> str:
+    """Name in the plural what a fraction is counted among."""
+    return PARENT_NAMES.get(parent) or label(parent)
+
+
+def measured_label(entity: str, parent: str) -> str:
+    """Name what a contrast measures and what it is counted among, such as `Texp / CD8+ T cells`."""
+    bare = entity.removesuffix(OF_IMMUNE)
+    name = STATE_SHORT_NAMES.get(bare) or label(bare)
+    is_ratio = "+" in parent  # its name says of what
+    return f"{name} / {parent_label(parent)}" if parent and not is_ratio else name
+
+
+def contrast_label(contrast: str) -> str:
+    """Name a contrast in words; what follows a semicolon is the stratum.
+
+    Parameters
+    ----------
+    contrast
+        Name of the contrast, such as `after_vs_before:TIME;treatment=immunotherapy`.
+    """
+    design, *strata = contrast.split(";")
+    told = CONTRAST_NAMES.get(design, design.replace("_", " "))
+    return told + (f" ({', '.join(stratum.replace('=', ' ') for stratum in strata)})" if strata else "")
+
+
+def contrast_sides(contrast: str) -> tuple[str, str]:
+    """Say what lies left and right of zero in a contrast."""
+    return CONTRAST_SIDES.get(contrast.split(";", maxsplit=1)[0], ("lower", "higher"))
+
+
+def lineage_colours() -> dict[str, str]:
+    """Return the colour of each lineage by its label, in the order of legends."""
+    return {label(lineage): colour for lineage, colour in LINEAGE_COLOURS.items()}
+
+
+def type_colours(lineage_of: dict[str, str]) -> dict[str, str]:
+    """Give each cell type the colour of its lineage when it is the only one, else one of its own.
+
+    Parameters
+    ----------
+    lineage_of
+        For each cell type its lineage, both by id.
+
+    Returns
+    -------
+    Colours by the labels of the cell types.
+    """
+    taken: set[str] = set()
+    known: dict[str, str] = {}
+    for cell_type, lineage in lineage_of.items():
+        colour = LINEAGE_COLOURS.get(cell_type) or LINEAGE_COLOURS.get(lineage, "")
+        if colour and colour not in taken:
+            known[label(cell_type)] = colour
+            taken.add(colour)
+    return colours_of(map(label, lineage_of), known)

@@ -1,0 +1,100 @@
+"""The three kinds of page and their sections in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stietime import names
+from stietime.report import (
+    sections_cells,
+    sections_overview,
+    sections_record,
+    sections_sample,
+    sections_section,
+    sections_statistics,
+    sections_tissue,
+)
+from stietime.report.build import make_sections, render_page
+from stietime.report.design import environments
+from stietime.report.labels import ENVIRONMENT_SHORT_NAMES
+
+if TYPE_CHECKING:
+    from stietime.report.blocks import Section
+    from stietime.report.results import Results
+
+COHORT = (
+    sections_overview.summary,
+    sections_overview.samples,
+    sections_overview.quality,
+    sections_cells.embedding,
+    sections_cells.cell_types,
+    sections_cells.states,
+    sections_statistics.contrasts,
+    sections_statistics.claims,
+    sections_tissue.sections,
+    sections_statistics.planted,
+    sections_record.record,
+)
+SAMPLE = (
+    sections_sample.facts,
+    sections_sample.quality,
+    sections_sample.doublets,
+    sections_sample.embedding,
+    sections_sample.cell_types,
+    sections_sample.states,
+    sections_record.sample_settings,
+)
+SECTION = (
+    sections_section.section_facts,
+    sections_section.section_map,
+    sections_section.section_cell_types,
+    sections_section.architecture,
+    sections_section.neighbourhoods,
+    sections_section.co_occurrence,
+    sections_record.tissue_settings,
+)
+HOME = "index.html"
+
+
+def cohort_page(results: Results) -> tuple[str, tuple[Section, ...]]:
+    """Make the report of the cohort.
+
+    Parameters
+    ----------
+    results
+        The results of a run.
+
+    Returns
+    -------
+    The page as HTML, and its sections.
+    """
+    made = make_sections(COHORT, results)
+    n = results.samples[names.PATIENT].nunique()
+    cells, sections = len(results.rows(names.CELLS)), len(results.rows(names.SECTION))
+    kinds = [f"{cells} samples of cells"] * bool(cells) + [f"{sections} tissue sections"] * bool(sections)
+    where = " and ".join(ENVIRONMENT_SHORT_NAMES.get(name, name) for name in environments(results.samples))
+    subtitle = f"{where[:1].upper()}{where[1:]} of {n} patients: {' and '.join(kinds)}"
+    return render_page(results, made, title=results.settings.report.title, subtitle=subtitle), made
+
+
+def sample_page(results: Results) -> tuple[str, tuple[Section, ...]]:
+    """Make the report of the sample that the results are named after; as `cohort_page`."""
+    made = make_sections(SAMPLE, results)
+    title = f"Sample {results.name}"
+    return render_page(results, made, title=title, subtitle=_told(results), home=HOME), made
+
+
+def section_page(results: Results) -> tuple[str, tuple[Section, ...]]:
+    """Make the report of the tissue section that the results are named after; as `cohort_page`."""
+    made = make_sections(SECTION, results)
+    title = f"Tissue section {results.name}"
+    return render_page(results, made, title=title, subtitle=_told(results), home=HOME), made
+
+
+def _told(results: Results) -> str:
+    row = results.row
+    wanted = (names.PATIENT, names.ENVIRONMENT, "tissue", names.TIMEPOINT, "cancer")
+    known = [
+        (key, str(row[key])) for key in wanted if row.get(key) not in (None, "") and row[key] == row[key]
+    ]
+    return ", ".join(f"{key} {value}" for key, value in known)

@@ -1,0 +1,231 @@
+"""Sections of the cohort's report on statistics: contrasts, claims, planted beside recovered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from stietime import names
+from stietime.figures.contrasts import forest, planted_dumbbells, verdict_bars
+from stietime.report import labels
+from stietime.report.blocks import Block, Box, Heading, Text, Tiles, section
+from stietime.report.pictures import caption_text, picture
+from stietime.report.tables import format_number, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stietime.report.results import Results
+
+MOST_ROWS_DRAWN = 24
+MOST_ROWS_LISTED = 400
+KIND_NAMES = {
+    "cell_fraction": "cell fractions",
+    "signature": "marker set scores",
+    "gene_expression": "genes",
+}
+UNITS = {
+    "cell_fraction": "difference in log-odds of the fraction",
+    "signature": "difference in mean score (UCell, 0 to 1)",
+    "gene_expression": "log2 fold change",
+}
+VERDICT_TONES = {
+    names.SUPPORTED: "good",
+    names.CONTRADICTED: "bad",
+    names.INCONCLUSIVE: "mid",
+    names.NOT_TESTABLE: "untested",
+}
+DIRECTIONS = {"up": "higher", "down": "lower", "unchanged": "unchanged", "na": "no sign given"}
+CONTRAST_COLUMNS = (
+    *("contrast", "entity", "kind", "estimate", "ci_low", "ci_high", "p", "q"),
+    *("n_patients", "n_pairs", "method", "note"),
+)
+STATE_FRACTION = "state_fraction"
+# checks of a simulated cohort by how their name starts
+CHECK_GROUPS = {
+    "checks met": "",
+    "fractions of states recovered": STATE_FRACTION,
+    "directions of states recovered": "direction",
+    "section classes recovered": "section_class",
+}
+CLAIM_COLUMNS = (
+    *("claim_id", "verdict", "estimate", "ci_low", "ci_high", "p", "q", "n_patients", "reason"),
+    *("entity_as_printed", "direction", "context", "compartment", "cancer", "design"),
+)
+
+
+@section("contrasts", "Contrasts between environments and time points")
+def contrasts(results: Results) -> list[Block]:
+    """Forest plots of each contrast, and the table behind them."""
+    results.need(names.CELLS)
+    every = results.table("contrasts", CONTRAST_COLUMNS)
+    blocks: list[Block] = [Text(caption_text("contrasts", alpha=results.settings.comparison.alpha))]
+    if every.empty:
+        return [
+            *blocks,
+            Box("note", "No contrast can be made", ("No two groups of samples can be compared.",)),
+        ]
+    for contrast, rows in every.groupby("contrast", sort=False):
+        # a stratum repeats the contrast it is part of: it stands in the table only
+        if ";" not in str(contrast):
+            blocks += list(_forests(str(contrast), rows, results))
+    return [*blocks, _contrast_table(every, results)]
+
+
+def _forests(contrast: str, rows: pd.DataFrame, results: Results) -> Iterator[Block]:
+    tested = rows[rows["p"].notna()]
+    yield Heading(labels.contrast_label(contrast))
+    if tested.empty:
+        reasons = tuple(rows["note"].dropna().value_counts().index[:2])
+        yield Box("note", "Nothing is testable in this contrast", reasons)
+    for kind in KIND_NAMES:
+        part = tested[tested["kind"] == kind]
+        if len(part):
+            yield _forest(contrast, kind, part, results)
+
+
+def _forest(contrast: str, kind: str, part: pd.DataFrame, results: Results) -> Block:
+    alpha, drawn = results.settings.comparison.alpha, _chosen_rows(part)
+    paired = drawn["n_pairs"] > 0
+    parents = drawn["parent"].fillna("").astype(str) if "parent" in drawn.columns else [""] * len(drawn)
+    told = [labels.measured_label(*pair) for pair in zip(drawn["entity"], parents, strict=True)]
+    shown = drawn.assign(label=told, n=drawn["n_pairs"].where(paired, drawn["n_patients"]))
+    figure = forest(shown, x_label=UNITS[kind], alpha=alpha, sides=labels.contrast_sides(contrast))
+    facts = {"kind": KIND_NAMES[kind], "n_drawn": len(drawn), "n": len(part), "alpha": alpha}
+    facts |= {"n_small": int((part["q"] <= alpha).sum()), "paired": bool(paired.any())}
+    caption = caption_text("forest", method=drawn["method"].mode().iloc[0], **facts)
+    alt = (
+        f"{labels.contrast_label(contrast)}, {KIND_NAMES[kind]}: estimates with intervals of {len(drawn)} "
+        f"entities; {facts['n_small']} have q of {alpha} or less."
+    )
+    return picture(figure, alt, caption, (results.link("contrasts"),))
+
+
+def _chosen_rows(part: pd.DataFrame) -> pd.DataFrame:
+    """Choose what is drawn: the called states, then the smallest p; sorted by the estimate.
+
+    A fraction that is drawn among all cells is not drawn again among immune cells.
+    """
+    repeated = part["entity"].str.removesuffix(labels.OF_IMMUNE).isin(set(part["entity"]))
+    part = part[
+        ~(part["entity"].str.endswith(labels.OF_IMMUNE) & repeated) & (part["entity"] != names.UNKNOWN)
+    ]
+    rank = part["entity"].isin(names.STATES).map({True: 0, False: 1})
+    order = part.assign(_rank=rank).sort_values(["_rank", "p", "entity"], kind="stable", na_position="last")
+    return part.loc[order.index[:MOST_ROWS_DRAWN]].sort_values("estimate", ascending=False)
+
+
+def _contrast_table(every: pd.DataFrame, results: Results) -> Block:
+    order = (
+        every.assign(_untested=every["estimate"].isna()).sort_values(["_untested", "p"], kind="stable").index
+    )
+    listed = every.loc[order[:MOST_ROWS_LISTED]].copy()
+    listed.insert(2, "name", listed["entity"].map(labels.label))
+    facts = {"n": len(every), "listed": len(listed), "tested": int(every["estimate"].notna().sum())}
+    return table(
+        listed, caption_text("contrast_table", **facts), sources=(results.link("contrasts"),),
+        headers={"ci_low": "interval from", "ci_high": "to"}, folded=f"Show the numbers ({len(listed)} rows)",
+        filters=("contrast", "kind"), searchable=True,
+    )  # fmt: skip
+
+
+@section("claims", "Claims of the reviews, weighed")
+def claims(results: Results) -> list[Block]:
+    """Count the claims per verdict, and list every claim with its reason."""
+    results.need(names.CELLS)
+    every = results.table("claims", CLAIM_COLUMNS)
+    numbers = every["verdict"].value_counts()
+    tiles = Tiles(tuple((str(int(numbers.get(verdict, 0))), verdict, "") for verdict in names.VERDICTS))
+    groups = every["context"].map(labels.CONTEXT_NAMES).fillna(every["context"]) + ", " + every["compartment"]
+    counts = pd.crosstab(groups, every["verdict"]).reindex(columns=list(names.VERDICTS), fill_value=0)
+    counts = counts.loc[list(dict.fromkeys(groups))]
+    caption = caption_text("claims", n=len(every), alpha=results.settings.comparison.alpha)
+    alt = "Number of claims per verdict by treatment and compartment: " + ", ".join(
+        f"{int(numbers.get(verdict, 0))} {verdict}" for verdict in names.VERDICTS
+    )
+    bars = picture(verdict_bars(counts), alt, caption, (results.link("claims"),))
+    return [tiles, bars, _claims_table(every, results)]
+
+
+def _claims_table(every: pd.DataFrame, results: Results) -> Block:
+    order = {verdict: place for place, verdict in enumerate(names.VERDICTS)}
+    every = every.sort_values("verdict", key=lambda verdicts: verdicts.map(order), kind="stable")
+    direction = every["direction"].map(DIRECTIONS).fillna("")
+    shown = pd.DataFrame(
+        {
+            "verdict": every["verdict"],
+            "what the review says": every["entity_as_printed"] + ": " + direction,
+            "reason": _reason(every),
+            "estimate": every["estimate"],
+            "q": every["q"],
+            "patients": every["n_patients"],
+            "where": every["compartment"],
+            "treatment": every["context"].map(labels.CONTEXT_NAMES).fillna(every["context"]),
+            "cancer": every["cancer"].str.replace("_", " "),
+            "compared": every["design"].str.replace("_", " "),
+            "interval from": every["ci_low"],
+            "to": every["ci_high"],
+            "p": every["p"],
+            "claim": every["claim_id"],
+        }
+    )
+    return table(
+        shown,
+        caption_text("claims_table", n=len(shown)),
+        tones={"verdict": lambda verdict: VERDICT_TONES.get(verdict, "")},
+        filters=("verdict", "where", "treatment", "cancer"),
+        searchable=True,
+        sources=(results.link("claims"),),
+    )
+
+
+def _reason(every: pd.DataFrame) -> pd.Series:
+    """Join the reason with what else is told of a claim."""
+    detail = every["detail"].fillna("").astype(str) if "detail" in every.columns else ""
+    return (every["reason"].fillna("").astype(str) + ": " + detail).str.removesuffix(": ")
+
+
+@section("planted", "Planted beside recovered")
+def planted(results: Results) -> list[Block]:
+    """Set what the simulation put in beside what the chain found; nothing for real data."""
+    if not results.has("planted") and (not results.is_simulated or results.rows(names.CELLS).empty):
+        return []
+    every = results.table("planted", ["check", "entity", "planted", "recovered", "n", "met"])
+    met = every["met"].astype(str).str.lower().map({"true": True, "false": False})
+    groups = [
+        (title, met[every["check"].str.startswith(start)].dropna()) for title, start in CHECK_GROUPS.items()
+    ]
+    tiles = tuple((f"{int(part.sum())} of {len(part)}", title, "") for title, part in groups if len(part))
+    blocks: list[Block] = [Text(caption_text("planted")), Tiles(tiles)]
+    drawn = _dumbbells(every)
+    sources = (results.link("planted"),)
+    if len(drawn):
+        alt = f"Planted and recovered fractions of states, {len(drawn)} pairs, each joined by a line."
+        blocks.append(
+            picture(planted_dumbbells(drawn), alt, caption_text("dumbbells", n=len(drawn)), sources)
+        )
+    every["met"] = met.map({True: "met", False: "not met"}).fillna("told only")
+    every[["planted", "recovered"]] = every[["planted", "recovered"]].map(_rounded)
+    every["check"] = every["check"].str.replace("_", " ")
+    every["entity"] = every["entity"].replace(labels.STATE_SHORT_NAMES)
+    caption = f"Every check (n = {len(every)}): the planted and the recovered value, and whether they agree."
+    tones = {"met": lambda text: {"met": "good", "not met": "bad"}.get(text, "quiet")}
+    listed = table(every, caption, tones=tones, sources=sources, filters=("check", "met"), searchable=True)
+    return [*blocks, listed]
+
+
+def _rounded(value: Any) -> str:  # noqa: ANN401 - a number, or the name of a class
+    number = pd.to_numeric(value, errors="coerce")
+    return ("" if pd.isna(value) else str(value)) if pd.isna(number) else format_number(float(number))
+
+
+def _dumbbells(every: pd.DataFrame) -> pd.DataFrame:
+    """Choose the checks of the fraction of a state, with a label each, state by state."""
+    pair = every[["planted", "recovered"]].apply(pd.to_numeric, errors="coerce")
+    fits = (every["check"] == STATE_FRACTION) & every["entity"].isin(names.STATES) & pair.notna().all(axis=1)
+    chosen = every[fits]
+    where = chosen["environment"].fillna("").astype(str) + " " + chosen["timepoint"].fillna("").astype(str)
+    label = chosen["entity"].map(labels.STATE_SHORT_NAMES) + ", " + where.str.strip()
+    drawn: pd.DataFrame = pair[fits].assign(label=label)
+    return drawn

@@ -1,0 +1,194 @@
+"""Step `annotate`: give every kept cell a lineage and a cell type."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from stietime import names, storage
+from stietime.cells.annotation import annotate_cells, lineage_genes
+from stietime.cells.cell_types import lineage_of_given
+from stietime.cells.classify import MarkerCounts
+from stietime.cells.marker_sets import positions
+from stietime.errors import InputError
+from stietime.resources import Species, read_markers
+from stietime.settings import Annotation
+from stietime.steps.arguments import add_path, add_paths, add_settings
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import anndata as ad
+
+log = logging.getLogger(__name__)
+
+GIVEN = "given_cell_type"
+MARKERS = "markers"
+
+
+@dataclass(frozen=True)
+class KeptCells:
+    """The kept cells of one sample: their counts (cells x genes), labels and genes."""
+
+    path: Path
+    counts: sparse.csr_matrix
+    obs: pd.DataFrame
+    genes: pd.Index
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the step."""
+    add_paths(parser, "--counts", "counts of every sample (h5ad)")
+    add_paths(parser, "--quality", "quality of every sample, in the same order (parquet)")
+    add_path(parser, "--clusters", "clusters of the kept cells (parquet)")
+    add_settings(parser, Annotation)
+    add_path(parser, "--output", "cell types of the kept cells (parquet)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Annotate the kept cells of all samples together."""
+    settings: Annotation = arguments.settings
+    pairs = pair_files(arguments.counts, arguments.quality)
+    if settings.method == MARKERS:
+        obs, data, species = _gather(read_kept(*pair) for pair in pairs)
+        clusters = _clusters_of(obs, arguments.clusters)
+        types = by_markers(data, species, settings, clusters)
+    else:
+        samples = [read_kept(*pair) for pair in pairs]
+        obs = pd.concat([sample.obs for sample in samples])
+        types = pd.concat([by_given(s.obs, species_of([s.obs], s.path), s.path) for s in samples])
+    types.insert(0, names.CELL, obs.index.to_numpy(dtype=object))
+    storage.write_table(types, arguments.output)
+    log_types(types)
+
+
+def pair_files(counts: Sequence[Path], quality: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """Put the counts of each sample beside its quality.
+
+    Raises
+    ------
+    InputError
+        There is not one of each.
+    """
+    if len(counts) != len(quality):
+        what = f"{len(counts)} files of counts and {len(quality)} of quality"
+        raise InputError(what, "--counts, --quality", "give one of each for every sample, in the same order")
+    return list(zip(counts, quality, strict=True))
+
+
+def read_kept(counts: Path, quality: Path) -> KeptCells:
+    """Read the cells of a sample that quality control kept; there may be none."""
+    cells = storage.read_cells(counts, quality)
+    kept = cast("pd.DataFrame", cells.obs)[names.KEEP].to_numpy(dtype=bool)
+    return _kept_cells(cells[kept], counts)
+
+
+def read_all(counts: Path) -> KeptCells:
+    """Read all cells of a section."""
+    return _kept_cells(storage.read_cells(counts), counts)
+
+
+def _kept_cells(cells: ad.AnnData, path: Path) -> KeptCells:
+    genes = pd.Index(cells.var_names.astype(object))
+    counts = sparse.csr_matrix(cells.X if cells.X is not None else cells.shape)
+    return KeptCells(path, counts, cast("pd.DataFrame", cells.obs), genes)
+
+
+def species_of(frames: Sequence[pd.DataFrame], where: object) -> Species:
+    """Tell the species of the samples; human when none is written down.
+
+    Raises
+    ------
+    InputError
+        The samples are of two species, whose genes cannot be compared.
+    """
+    written = [frame["species"].astype(str).unique() for frame in frames if "species" in frame.columns]
+    found = sorted(set(np.concatenate(written))) if written else []
+    if len(found) > 1:
+        what = f"the samples are of several species: {', '.join(found)}"
+        raise InputError(what, where, "run each species with a sample sheet of its own")
+    return "mouse" if found == ["mouse"] else "human"
+
+
+def _gather(samples: Iterator[KeptCells]) -> tuple[pd.DataFrame, MarkerCounts, Species]:
+    """Keep the marker genes of every sample; genes that a sample lacks are left out of all."""
+    frames: list[pd.DataFrame] = []
+    parts, totals = [], []
+    for sample in samples:
+        species = species_of([*frames, sample.obs], "--counts")
+        wanted = lineage_genes(read_markers(species), sample.genes)
+        columns = positions(sample.genes, wanted)
+        parts.append((sparse.csr_matrix(sample.counts[:, columns], dtype=np.float64), pd.Index(wanted)))
+        totals.append(np.asarray(sample.counts.sum(axis=1), dtype=np.float64).ravel())
+        frames.append(sample.obs)
+    genes = parts[0][1]
+    for _, others in parts[1:]:
+        genes = genes[genes.isin(others)]
+    counts = sparse.vstack([c[:, positions(g, genes)] for c, g in parts], format="csr")
+    n_lost = len(set().union(*(g for _, g in parts))) - len(genes)
+    if n_lost:
+        log.warning("%d marker genes are not in every sample and are not used", n_lost)
+    data = MarkerCounts(sparse.csr_matrix(counts), genes, np.concatenate(totals))
+    return pd.concat(frames), data, species_of(frames, "--counts")
+
+
+def _clusters_of(obs: pd.DataFrame, path: Path) -> list[str]:
+    table = storage.read_table(path, [names.CELL, names.CLUSTER])[[names.CELL, names.CLUSTER]]
+    joined = storage.join_strictly(obs[[]], table, path)
+    return [str(cluster) for cluster in joined[names.CLUSTER]]
+
+
+def by_markers(
+    data: MarkerCounts, species: Species, settings: Annotation, clusters: Sequence[str] | None
+) -> pd.DataFrame:
+    """Annotate by marker sets; see `annotate_cells`."""
+    log.info("%d cells, %d marker genes", data.counts.shape[0], len(data.genes))
+    return annotate_cells(
+        data,
+        read_markers(species),
+        clusters,
+        min_margin=settings.min_margin,
+        min_confidence=settings.min_confidence,
+        cluster_weight=settings.cluster_weight,
+    )
+
+
+def by_given(obs: pd.DataFrame, species: Species, where: object) -> pd.DataFrame:
+    """Take over the types that the file's authors gave.
+
+    Raises
+    ------
+    InputError
+        The cells have no given types.
+    """
+    if GIVEN not in obs.columns:
+        msg = "annotation.method is given, but the cells have no given types"
+        fix = "name the column with the authors' types in inputs.cell_type_column, or use method markers"
+        raise InputError(msg, where, fix)
+    markers = read_markers(species)
+    parents = markers.groupby("set_id")["parent"].first()
+    given = obs[GIVEN].astype(str).to_numpy(dtype=object)
+    lineages = {kind: lineage_of_given(kind, parents) for kind in set(given)}
+    known = given != names.UNKNOWN
+    return pd.DataFrame(
+        {
+            names.LINEAGE: [lineages[kind] for kind in given],
+            names.CELL_TYPE: given,
+            names.CONFIDENCE: known.astype(float),
+            "runner_up": "",
+            "evidence": "",
+        }
+    )
+
+
+def log_types(types: pd.DataFrame) -> None:
+    """Log how many cells each lineage has."""
+    counts = types[names.LINEAGE].value_counts()
+    log.info("%s", ", ".join(f"{lineage} {n}" for lineage, n in counts.items()))

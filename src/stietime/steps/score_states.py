@@ -1,0 +1,282 @@
+"""Step `score-states`: score the marker sets in every kept cell, and call the states in their parents."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from stietime import names, storage
+from stietime.cells.calls import N_MATCHED, StateCall, call_state, matched_genes
+from stietime.cells.marker_sets import MarkerSets, match_marker_sets, positions
+from stietime.cells.rule_table import rule_table
+from stietime.cells.signatures import capped_max_rank, combine_directions, score_signatures
+from stietime.cells.state_rules import (
+    RULES,
+    StateGenes,
+    StateRule,
+    describe_rule,
+    find_parent_cells,
+    informative_genes,
+)
+from stietime.errors import InputError
+from stietime.resources import read_markers
+from stietime.settings import States
+from stietime.steps.annotate import pair_files, read_kept, species_of
+from stietime.steps.arguments import add_path, add_paths, add_settings
+from stietime.steps.collect_cells import read_part
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Mask = NDArray[np.bool_]
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the step."""
+    add_paths(parser, "--counts", "counts of every sample (h5ad)")
+    add_paths(parser, "--quality", "quality of every sample, in the same order (parquet)")
+    add_path(parser, "--cell-types", "cell types of the kept cells (parquet)")
+    add_settings(parser, States)
+    add_path(parser, "--output", "scores and calls of the kept cells (parquet)")
+    add_path(parser, "--rules", "how each set was scored and called (tsv)")
+
+
+class _Cohort(NamedTuple):
+    """What all samples share: genes are those that every sample has."""
+
+    pairs: list[tuple[Path, Path]]
+    types: pd.DataFrame
+    genes: pd.Index
+    smallest_panel: int
+    markers: pd.DataFrame
+
+
+class _Sample(NamedTuple):
+    """The kept cells of one sample, genes as in the cohort; totals are over all genes of the file."""
+
+    cells: pd.Index
+    counts: sparse.csr_matrix
+    totals: NDArray[np.float64]
+    types: pd.DataFrame
+
+
+@dataclass
+class _Sums:
+    """Counts of each gene, and of all genes, over some cells."""
+
+    counts: NDArray[np.float64]
+    total: float = 0.0
+    n_cells: int = 0
+
+    def add(self, sample: _Sample, chosen: Mask) -> None:
+        self.counts += np.asarray(sample.counts[chosen].sum(axis=0), dtype=np.float64).ravel()
+        self.total += float(sample.totals[chosen].sum())
+        self.n_cells += int(chosen.sum())
+
+    def shares(self) -> NDArray[np.float64]:
+        return self.counts / max(self.total, 1.0)
+
+
+@dataclass
+class _State:
+    """A state on its way to being called; `note` says why it is not testable."""
+
+    rule: StateRule
+    genes: StateGenes
+    parent: _Sums
+    outside: _Sums
+    note: str = ""
+    matched: pd.DataFrame = field(default_factory=pd.DataFrame)
+    cells: pd.Index = field(default_factory=lambda: pd.Index([], dtype=object))
+    call: StateCall | None = None
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Score and call.
+
+    Every sample is read twice: for the scores and for how strongly genes are expressed in the parents, and
+    for the genes that the calls need. No more than one sample is in memory with all its genes.
+    """
+    settings: States = arguments.settings
+    cohort = _survey(arguments)
+    sets = match_marker_sets(cohort.markers, cohort.genes)
+    states = [_new_state(rule, cohort) for rule in RULES]
+    scores = _score(cohort, sets, states, settings)
+    _choose_random_genes(states, cohort, settings)
+    _call(states, cohort, settings)
+    table = _add_calls(scores, states)
+    storage.write_table(table, arguments.output)
+    calls = {state.rule.state: _rule_of(state, settings) for state in states}
+    storage.write_table(rule_table(sets.coverage, settings.min_coverage, calls), arguments.rules)
+    log.info("%d cells, %d of %d sets scored", len(table), scores.shape[1] - 1, len(sets.set_ids))
+    for state in states:
+        found = state.note if state.call is None else f"{state.call.called.sum()} called"
+        log.info("%s: %s, of %d %s cells", state.rule.state, found, state.parent.n_cells, state.rule.parent)
+
+
+def _survey(arguments: argparse.Namespace) -> _Cohort:
+    pairs = pair_files(arguments.counts, arguments.quality)
+    columns = [names.CELL, names.LINEAGE, names.CELL_TYPE]
+    types = storage.read_table(arguments.cell_types, columns)[columns].set_index(names.CELL)
+    panels = [pd.Index(read_part(counts, "var").index.astype(object)) for counts, _ in pairs]
+    genes = panels[0]
+    for panel in panels[1:]:
+        genes = genes[genes.isin(panel)]
+    sizes = [len(panel) for panel in panels]
+    if len(genes) < max(sizes):
+        log.warning(
+            "%d genes are in every sample, of up to %d; the others are not used", len(genes), max(sizes)
+        )
+    species = species_of([read_part(counts, "obs") for counts, _ in pairs], "--counts")
+    return _Cohort(pairs, types, genes, min(sizes), read_markers(species))
+
+
+def _new_state(rule: StateRule, cohort: _Cohort) -> _State:
+    genes = informative_genes(rule, cohort.markers, cohort.genes)
+    return _State(rule, genes, _Sums(np.zeros(len(cohort.genes))), _Sums(np.zeros(len(cohort.genes))))
+
+
+def _samples(cohort: _Cohort) -> Iterator[_Sample]:
+    """Read one sample after the other.
+
+    Raises
+    ------
+    InputError
+        The cell types are not of the kept cells.
+    """
+    n_cells = 0
+    for counts, quality in cohort.pairs:
+        kept = read_kept(counts, quality)
+        missing = kept.obs.index.difference(cohort.types.index)
+        if len(missing):
+            what = f"{len(missing)} kept cells have no cell type, such as {missing[0]}"
+            raise InputError(what, counts, "delete the cell types and run again")
+        n_cells += len(kept.obs)
+        columns = positions(kept.genes, cohort.genes)
+        whole = np.array_equal(columns, np.arange(len(kept.genes)))
+        totals = np.asarray(kept.counts.sum(axis=1), dtype=np.float64).ravel()
+        shared = kept.counts if whole else sparse.csr_matrix(kept.counts[:, columns])
+        yield _Sample(kept.obs.index, shared, totals, cohort.types.loc[kept.obs.index])
+    if n_cells != len(cohort.types):
+        what = f"{len(cohort.types)} cells have a type, {n_cells} are kept"
+        raise InputError(what, "--cell-types", "delete the cell types and run again")
+
+
+def _score(cohort: _Cohort, sets: MarkerSets, states: list[_State], settings: States) -> pd.DataFrame:
+    """Score every cell, and sum the counts of each state's parent and of the cells outside."""
+    max_rank = capped_max_rank(settings.max_rank, cohort.smallest_panel)
+    frames = []
+    for sample in _samples(cohort):
+        parts = score_signatures(
+            sample.counts, cohort.genes, sets, max_rank=max_rank, min_coverage=settings.min_coverage
+        )
+        scores = combine_directions(*parts).rename(columns=names.score_column)
+        scores.insert(0, names.CELL, sample.cells.to_numpy(dtype=object))
+        frames.append(scores)
+        for state in states:
+            state.parent.add(sample, _in_parent(state.rule, sample, cohort))
+            state.outside.add(sample, _outside(state.rule, sample))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _in_parent(rule: StateRule, sample: _Sample, cohort: _Cohort) -> Mask:
+    parents = cohort.markers.groupby("set_id")["parent"].first()
+    lineages, kinds = (sample.types[name].to_numpy(dtype=object) for name in (names.LINEAGE, names.CELL_TYPE))
+    return find_parent_cells(rule, lineages, kinds, parents)
+
+
+def _outside(rule: StateRule, sample: _Sample) -> Mask:
+    lineage = sample.types[names.LINEAGE].to_numpy(dtype=object)
+    return np.asarray((lineage != rule.parent) & (lineage != names.UNKNOWN))
+
+
+def _choose_random_genes(states: list[_State], cohort: _Cohort, settings: States) -> None:
+    """Choose genes for the random sets of each state, or note why it cannot be called."""
+    candidates = np.flatnonzero(~cohort.genes.isin(cohort.markers["gene"]))
+    for state in states:
+        state.note = _obstacle(state, settings, len(candidates))
+        if not state.note:
+            targets = positions(cohort.genes, state.genes.genes)
+            drawn = matched_genes(state.parent.shares(), targets, candidates)
+            state.matched = pd.DataFrame(cohort.genes.to_numpy()[drawn], index=list(state.genes.genes))
+
+
+def _obstacle(state: _State, settings: States, n_candidates: int) -> str:
+    if state.parent.n_cells < settings.min_parent_cells:
+        return f"not testable: {state.parent.n_cells} {state.rule.parent} cells"
+    if state.genes.coverage < settings.min_coverage or not state.genes.positive:
+        return f"not testable: {state.genes.coverage:.0%} of the positive genes are in the data"
+    if state.rule.reference == "outside" and state.outside.n_cells < settings.min_parent_cells:
+        return f"not testable: {state.outside.n_cells} cells of other lineages to compare with"
+    if n_candidates < N_MATCHED:
+        return f"not testable: {n_candidates} genes for random sets"
+    return ""
+
+
+def _call(states: list[_State], cohort: _Cohort, settings: States) -> None:
+    """Read the genes of each state in its parent cells, and call it."""
+    testable = [state for state in states if not state.note]
+    columns = {s.rule.state: _columns(s) for s in testable}
+    counts: dict[str, list[sparse.csr_matrix]] = {state: [] for state in columns}
+    totals: dict[str, list[NDArray[np.float64]]] = {state: [] for state in columns}
+    cells: dict[str, list[str]] = {state: [] for state in columns}
+    for sample in _samples(cohort) if testable else ():
+        for state in testable:
+            name, chosen = state.rule.state, np.flatnonzero(_in_parent(state.rule, sample, cohort))
+            where = positions(cohort.genes, columns[name])
+            counts[name].append(sparse.csr_matrix(sample.counts[chosen][:, where], dtype=np.float64))
+            totals[name].append(sample.totals[chosen])
+            cells[name].extend(sample.cells[chosen])
+    for state in testable:
+        name = state.rule.state
+        outside = pd.Series(state.outside.shares(), index=cohort.genes)
+        state.cells = pd.Index(cells[name], dtype=object)
+        state.call = call_state(
+            sparse.csr_matrix(sparse.vstack(counts[name], format="csr")),
+            np.concatenate(totals[name]),
+            columns[name],
+            state.genes,
+            state.matched,
+            reference_shares=outside if state.rule.reference == "outside" else None,
+            fold_change=settings.fold_change,
+            false_call_rate=settings.false_call_rate,
+            seed=settings.seed,
+        )
+
+
+def _columns(state: _State) -> pd.Index:
+    return pd.Index(dict.fromkeys([*state.genes.genes, *state.matched.to_numpy().ravel()]), dtype=object)
+
+
+def _add_calls(scores: pd.DataFrame, states: list[_State]) -> pd.DataFrame:
+    """Add a column for each state that could be called; a state that is not testable has none."""
+    table = scores.copy()
+    for state in states:
+        if state.call is not None:
+            called = state.cells[state.call.called]
+            table[names.call_column(state.rule.state)] = table[names.CELL].isin(called)
+    return table
+
+
+def _rule_of(state: _State, settings: States) -> dict[str, object]:
+    rule = describe_rule(state.rule, state.genes, settings.fold_change, settings.false_call_rate)
+    facts = {"rule": rule, "n_parent": state.parent.n_cells, "parent": state.rule.parent}
+    if state.call is None:
+        return facts | {"note": state.note}
+    return facts | {
+        "called": True,
+        "threshold": round(state.call.threshold, 3),
+        "n_called": int(state.call.called.sum()),
+        "note": state.rule.limit,
+    }
