@@ -39,7 +39,8 @@ MpiDefault=none
 ReturnToService=2
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=64000 State=UNKNOWN
+TaskProlog={folder}/prolog
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory_mb} State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
 
@@ -115,10 +116,15 @@ def slurm():
         "host": socket.gethostname().partition(".")[0],
         "user": user,
         "cpus": os.cpu_count(),
+        "memory_mb": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 - 100,
         "controller_port": _free_port(),
         "node_port": _free_port(),
     }
     (folder / "slurm.conf").write_text(CONFIG.format(**facts))
+    # Snakemake's plugin clears Slurm's variables from what it submits, also the one that names this Slurm
+    prolog = folder / "prolog"
+    prolog.write_text(f"#!/bin/sh\necho export SLURM_CONF={folder}/slurm.conf\n")
+    prolog.chmod(0o755)
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
     environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf"), "PATH": path}
     started = _start(folder, environment)
@@ -136,8 +142,15 @@ def slurm():
 @pytest.mark.slow
 def test_a_tiny_cohort_runs_through_the_profile(slurm, tmp_path):
     config = write_tiny_cohort(tmp_path, n_patients=2, n_cells=60, n_sections=1)
-    # the node is small: what the profile asks for is capped, and there is no accounting to ask for states
-    options = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2")
+    # the node is small, so the profile's threads are capped; there is no accounting to ask for states
+    options = (
+        "--max-threads",
+        "1",
+        "--slurm-status-command",
+        "squeue",
+        "--slurm-init-seconds-before-status-checks",
+        "2",
+    )
     words = ("run", "--configfile", str(config), "--cluster", "slurm", "--verbose", "--", *options)
     done = stietime(*words, cwd=tmp_path, env=slurm)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]

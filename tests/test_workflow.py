@@ -222,4 +222,4 @@ def test_a_failing_step_is_named_with_its_log(cohort, tmp_path):
     assert done.returncode == 1
     assert "failed" in done.stderr
     assert "results/logs/" in done.stderr
-    assert "empty" in done.stderr
+    assert "no cell of any sample is kept" in done.stderr

@@ -160,7 +160,7 @@ class States(Section):
     """A state whose parent has fewer cells in the cohort is not called, and is not testable."""
     fold_change: Annotated[float, Field(gt=1, le=100)] = 4.0
     """How many times more of its genes (and less of its negative genes) a state is taken to have."""
-    false_call_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    false_call_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.02
     """Share of cells without the state that a call may take in, by matched random sets of genes."""
     seed: Annotated[int, Field(ge=0)] = 1
     """Seed of the matched random sets."""

@@ -7,16 +7,21 @@ from scipy import sparse
 from sklearn.metrics import adjusted_rand_score
 
 from stietime.cells.clustering import column_of, find_clusters
-from stietime.cells.neighbours import connectivities, nearest_neighbours
+from stietime.cells.neighbours import CONNECTIVITIES, neighbour_graph
+
+
+def planted_groups(sizes):
+    """Cells in as many groups as there are sizes, and their graph."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    data = rng.normal(0, 8, (len(sizes), 8))[groups] + rng.normal(size=(len(groups), 8))
+    return groups, neighbour_graph(data.astype(np.float32), 15).obsp[CONNECTIVITIES]
 
 
 @pytest.fixture(scope="module")
 def planted():
-    """Four groups of 200, 100, 50 and 25 cells, and their graph."""
-    rng = np.random.default_rng(0)
-    groups = np.repeat(np.arange(4), [25, 200, 50, 100])
-    data = rng.normal(0, 8, (4, 8))[groups] + rng.normal(size=(375, 8))
-    return groups, connectivities(nearest_neighbours(data.astype(np.float32), 15))
+    """Four groups, not in the order of their sizes."""
+    return planted_groups([25, 200, 50, 100])
 
 
 def test_planted_groups_are_found_and_named_by_size(planted):
@@ -43,13 +48,27 @@ def test_each_resolution_is_as_if_it_were_alone(planted):
     assert together["leiden_2"].nunique() >= together["leiden_0.5"].nunique()
 
 
-def test_agrees_with_scanpy(planted):
-    sc = pytest.importorskip("scanpy")
-    graph = planted[1]
-    cells = sc.AnnData(sparse.csr_matrix((graph.shape[0], 1)))
-    options = {"flavor": "igraph", "n_iterations": 2, "directed": False, "adjacency": graph}
-    sc.tl.leiden(cells, resolution=0.3, **options)
-    assert adjusted_rand_score(cells.obs["leiden"], find_clusters(graph, [0.3])["leiden_0.3"]) > 0.95
+def test_planted_groups_are_found_above_4096_cells():
+    groups, graph = planted_groups([3000, 500, 1500])
+    assert adjusted_rand_score(groups, find_clusters(graph, [0.02])["leiden_0.02"]) > 0.99
+
+
+def modularity(graph, clusters):
+    """Newman's modularity, from its definition."""
+    weights, same = graph.toarray(), np.equal.outer(clusters, clusters)
+    degrees, total = weights.sum(axis=0), weights.sum()
+    return ((weights - np.outer(degrees, degrees) / total) * same).sum() / total
+
+
+def test_clusters_have_at_least_the_modularity_of_the_planted_groups(planted):
+    groups, graph = planted
+    found = find_clusters(graph, [1.0])["leiden_1"].to_numpy()
+    assert modularity(graph, found) > modularity(graph, groups)
+
+
+def test_of_equal_clusters_the_one_with_the_earliest_cell_comes_first():
+    pairs = sparse.csr_matrix(np.kron(np.eye(4)[[2, 3, 0, 1]], np.ones((2, 2))), dtype=np.float32)
+    assert find_clusters(pairs, [1.0])["leiden_1"].tolist() == list("00110011")
 
 
 def test_cells_without_neighbours_are_clusters_of_their_own():
@@ -58,7 +77,7 @@ def test_cells_without_neighbours_are_clusters_of_their_own():
 
 
 def test_a_graph_that_is_not_square_is_refused():
-    with pytest.raises(ValueError, match="3 x 2"):
+    with pytest.raises(ValueError, match=r"\(3, 2\)"):
         find_clusters(sparse.csr_matrix((3, 2)), [1.0])
 
 

@@ -172,8 +172,9 @@ def test_a_cohort_of_sections_only_has_no_failure(fabricated):
         fabricated.path(output).unlink()
     html, sections = cohort_page(only.open(simulation=None))
     assert [section.anchor for section in sections if section.failed] == []
-    absent = {section.anchor for section in sections if section.absent}
-    assert absent == {"quality", "embedding", "cell-types", "states", "contrasts", "claims"}
+    assert [section.anchor for section in sections] == ["summary", "samples", "sections", "methods", "absent"]
+    assert "The sample sheet of this run lists no samples of dissociated cells." in html
+    assert "States by environment; Contrasts" in html
     assert "Not part of this cohort" in html
     assert "Tumour (TIME) of 2 patients: 2 tissue sections" in html
     assert "Planted beside recovered" not in html
@@ -181,9 +182,10 @@ def test_a_cohort_of_sections_only_has_no_failure(fabricated):
 
 def test_a_cohort_of_cells_only_has_no_failure(fabricated):
     sheet = fabricated.sheet[fabricated.sheet["modality"] == "cells"]
-    _, sections = cohort_page(type(fabricated)(fabricated.folder, sheet).open())
+    html, sections = cohort_page(type(fabricated)(fabricated.folder, sheet).open())
     assert not any(section.failed for section in sections)
-    assert [section.anchor for section in sections if section.absent] == ["sections"]
+    assert "sections" not in [section.anchor for section in sections]
+    assert "Left out for that reason: Tissue sections." in html
 
 
 def test_a_cohort_without_time_points_and_batches_has_no_failure(fabricated):

@@ -22,7 +22,7 @@ from stietime.cells.cell_types import (
     without_lineage_genes,
 )
 from stietime.cells.classify import MarkerCounts, Probabilities, classify, divide_t_cells, lean_on_clusters
-from stietime.cells.clear_cells import find_clear_cells
+from stietime.cells.clear_cells import MIN_COVERAGE, find_clear_cells
 from stietime.cells.marker_sets import match_marker_sets, positions
 from stietime.names import CELL_TYPE, CONFIDENCE, LINEAGE, UNKNOWN
 
@@ -46,6 +46,22 @@ def lineage_genes(markers: pd.DataFrame, genes: Iterable[str]) -> list[str]:
     """
     wanted = set(markers.loc[markers["set_id"].isin(SETS_READ), "gene"])
     return [gene for gene in genes if gene in wanted]
+
+
+def lineages_without_genes(markers: pd.DataFrame, genes: Iterable[str]) -> list[str]:
+    """Name the lineages that cannot be told, as too few of their marker genes are in the data.
+
+    Parameters
+    ----------
+    markers
+        The marker table.
+    genes
+        Gene symbols of the dataset.
+    """
+    sets = match_marker_sets(markers, genes, list(SETS))
+    enough = (sets.coverage["coverage"] >= MIN_COVERAGE).to_numpy()
+    told = {SETS[name][1] for name in sets.set_ids[enough]}
+    return [lineage for lineage in LINEAGES if lineage not in told]
 
 
 def annotate_cells(
@@ -105,14 +121,14 @@ def annotate_cells(
 def _belongs(found: Probabilities) -> NDArray[np.bool_]:
     """Types x lineages, unknown last."""
     lineages = np.array([LINEAGE_OF.get(kind, UNKNOWN) for kind in found.types])
-    return lineages[:, None] == np.array([*LINEAGES, UNKNOWN])[None, :]
+    return np.asarray(lineages[:, None] == np.array([*LINEAGES, UNKNOWN])[None, :])
 
 
 def _choose_lineages(
     found: Probabilities, data: MarkerCounts, supports: NDArray[np.bool_], min_confidence: float
 ) -> NDArray[np.intp]:
     """Position of each cell's lineage in `LINEAGES`; for an unknown cell the number of lineages."""
-    probability = found.values @ _belongs(found).astype(np.float64)
+    probability = found.matrix @ _belongs(found).astype(np.float64)
     best = probability.argmax(axis=1)
     shown = (data.counts > 0).astype(np.float64) @ supports.T.astype(np.float64)
     n_shown = np.column_stack([shown, np.zeros(len(best))])[np.arange(len(best)), best]
@@ -121,7 +137,7 @@ def _choose_lineages(
 
 def _table(found: Probabilities, lineage: NDArray[np.intp], evidence: NDArray[np.object_]) -> pd.DataFrame:
     cells = np.arange(len(lineage))
-    values, types = found.values, np.array(found.types, dtype=object)
+    values, types = found.matrix, np.array(found.types, dtype=object)
     unknown = lineage == len(LINEAGES)
     within = np.where(_belongs(found).T[lineage], values, -1)
     first = np.where(unknown, len(types) - 1, within.argmax(axis=1))

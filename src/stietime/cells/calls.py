@@ -1,4 +1,4 @@
-"""Calls of a state: are a cell's counts more likely with the state's genes raised and its negatives lowered?"""
+"""Calls of a state, by how much more likely a cell's counts are with the state than without."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DISPERSION: Final = 1.0
 N_RANDOM_SETS: Final = 200
 N_MATCHED: Final = 50  # genes of similar expression that a gene of a random set is drawn from
 MAX_NULL_CELLS: Final = 2000
-MIN_EVIDENCE: Final = float(np.log(5))  # a called cell is at least five times as likely with the state
+MIN_ODDS_WITHOUT_GATE: Final = 10.0  # a cell that shows no telling gene is as much likelier with the state
 NO_GATE_FACTOR: Final = 0.1  # without a gate gene the false-call rate allowed is a tenth
 _MAX_ROUNDS: Final = 10
 _LEAST_SHARE: Final = 1e-7
@@ -124,8 +124,9 @@ def call_state(
     matched: pd.DataFrame,
     *,
     reference_shares: pd.Series | None = None,
+    min_odds: float = 3.0,
     fold_change: float = 4.0,
-    false_call_rate: float = 0.01,
+    false_call_rate: float = 0.02,
     seed: int = 1,
 ) -> StateCall:
     """Call a state among its parent cells.
@@ -134,10 +135,12 @@ def call_state(
     parent, the reference is what parent cells that are not called have; it is found by calling and
     leaving out the called cells until nothing changes, so that a frequent state does not hide itself. The
     threshold is the quantile ``1 - false_call_rate`` of the evidence for random gene sets of matched
-    expression, and not below five to one. A cell without any gate gene must reach the quantile of a tenth of
-    that rate. Against an outside reference, which random sets cannot stand for, the threshold is a likelihood
-    ratio of ``1 / false_call_rate``: by Markov's inequality it is passed by chance at most so often.
-    At least one positive gene must be detected.
+    expression, and not below `min_odds` to one. A cell that shows no gate gene (of a state without gate
+    genes: no positive gene) must reach the quantile of a tenth of that rate, and ten to one.
+
+    Against an outside reference, which random sets cannot stand for, the threshold is a likelihood ratio of
+    ``1 / false_call_rate``, which by Markov's inequality is passed by chance at most so often; and at least
+    one positive gene must be detected.
 
     Parameters
     ----------
@@ -153,6 +156,8 @@ def call_state(
         Genes of the state (index) x genes to draw random sets from.
     reference_shares
         Share of each gene of the state in the RNA of outside cells; left out, the parent is the reference.
+    min_odds
+        How many times likelier the counts of a called cell are with the state, at the least.
     fold_change
         How much a gene of the state differs.
     false_call_rate
@@ -163,22 +168,23 @@ def call_state(
     columns = positions(genes, state.genes)
     own = counts[:, columns].toarray().astype(np.float64)
     weights = np.array(state.weights)
-    gates = np.isin(state.genes, state.gates)
-    gated = own[:, gates].any(axis=1) if state.has_gate else np.ones(len(totals), dtype=bool)
-    eligible = own[:, weights > 0].any(axis=1)
+    telling = np.isin(state.genes, state.gates) if state.has_gate else weights > 0
+    shows = own[:, telling].any(axis=1)
     if reference_shares is not None:
         shares = reference_shares.reindex(list(state.genes)).to_numpy(dtype=np.float64)
         evidence = state_evidence(own, totals, shares, weights, fold_change).sum(axis=1)
-        threshold = max(MIN_EVIDENCE, -float(np.log(false_call_rate)))
-        return StateCall(eligible & (evidence > threshold), evidence, threshold, threshold)
+        threshold = float(np.log(max(min_odds, 1 / false_call_rate)))
+        called = own[:, weights > 0].any(axis=1) & (evidence > threshold)
+        return StateCall(called, evidence, threshold, threshold)
+    least, least_without_gate = (float(np.log(max(min_odds, odds))) for odds in (1, MIN_ODDS_WITHOUT_GATE))
     null = _RandomSets(counts, totals, genes, matched, weights, fold_change, seed)
     called = np.zeros(len(totals), dtype=bool)
     for _ in range(_MAX_ROUNDS):
         rest = ~called
         evidence = state_evidence(own, totals, _shares(own, totals, rest), weights, fold_change).sum(axis=1)
         cuts = null.quantiles(rest, [1 - false_call_rate, 1 - NO_GATE_FACTOR * false_call_rate])
-        threshold, strict = (max(MIN_EVIDENCE, cut) for cut in cuts)
-        updated = eligible & (evidence > np.where(gated, threshold, strict))
+        threshold, strict = max(least, cuts[0]), max(least_without_gate, cuts[1])
+        updated = evidence > np.where(shows, threshold, strict)
         if (updated == called).all() or updated.all():
             break
         called = updated

@@ -63,12 +63,12 @@ class Probabilities:
     ----------
     types
         Cell types; the last is `unknown`, a cell without the markers of any.
-    values
+    matrix
         Cells x types; rows sum to 1.
     """
 
     types: tuple[str, ...]
-    values: NDArray[np.float64]
+    matrix: NDArray[np.float64]
 
 
 def classify(data: MarkerCounts, sets: MarkerSets, clear: NDArray[np.intp]) -> Probabilities:
@@ -151,11 +151,11 @@ def lean_on_clusters(found: Probabilities, clusters: Sequence[str], weight: floa
     codes, _ = pd.factorize(np.asarray(clusters, dtype=object))
     members = _one_hot(codes, int(codes.max(initial=0)) + 1)
     size = np.maximum(np.asarray(members.sum(axis=0)).ravel(), 1)
-    mean = (members.T @ found.values) / size[:, None]
-    ordered = np.sort(found.values, axis=1)
+    mean = (members.T @ found.matrix) / size[:, None]
+    ordered = np.sort(found.matrix, axis=1)
     lead = ordered[:, -1] - (ordered[:, -2] if len(found.types) > 1 else 0)
     share = (weight * (1 - lead))[:, None]
-    return Probabilities(found.types, (1 - share) * found.values + share * mean[codes])
+    return Probabilities(found.types, (1 - share) * found.matrix + share * mean[codes])
 
 
 def divide_t_cells(found: Probabilities, data: MarkerCounts, markers: pd.DataFrame) -> Probabilities:
@@ -171,7 +171,7 @@ def divide_t_cells(found: Probabilities, data: MarkerCounts, markers: pd.DataFra
         The marker table.
     """
     ours = np.array([LINEAGE_OF.get(kind) == T_CELL for kind in found.types])
-    of_t_cell, rest = found.values[:, ours].sum(axis=1), found.values[:, ~ours]
+    of_t_cell, rest = found.matrix[:, ours].sum(axis=1), found.matrix[:, ~ours]
     t_cells = np.flatnonzero(of_t_cell > rest.max(axis=1, initial=0))
     known = markers[markers["direction"] == "positive"].groupby("set_id")["gene"].agg(set)
     defining = [sorted(known.get(name, set()) - known.get(T_CELL, set())) for name in (CD4_T, CD8_T)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
@@ -54,7 +54,7 @@ def find_clusters(graph: csr_matrix, resolutions: Iterable[float], *, seed: int 
             directed=False,
             random_state=seed,
         )
-        result[column] = _by_size(cells.obs[column].astype(object))
+        result[column] = _by_size(cast("pd.Series", cells.obs[column]).astype(object))
     return pd.DataFrame(result).reset_index(drop=True)
 
 

@@ -88,7 +88,8 @@ def principal_components(expression: csr_matrix, n_components: int, *, seed: int
     if n_found < 2:
         message = f"{n_cells} cells vary in fewer than 2 directions over {n_genes} genes"
         raise ValueError(message)
-    scores, loadings, explained = cells.obsm["X_pca"], cells.varm["PCs"], cells.uns["pca"]["variance_ratio"]
+    scores, loadings = np.asarray(cells.obsm["X_pca"]), np.asarray(cells.varm["PCs"])
+    explained = cells.uns["pca"]["variance_ratio"]
     return Components(scores[:, :n_found], loadings[:, :n_found], centre, explained[:n_found])
 
 

@@ -1,4 +1,4 @@
-"""Nearest neighbours of cells, the weighted graph that UMAP makes of them, and its layout in two dimensions."""
+"""Nearest neighbours of cells, the weighted graph that UMAP makes of them, and its drawing."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # exact search takes about 9 s for 50,000 cells on one core and grows with the square of their number
 EXACT_UP_TO: Final = 50_000
+# scanpy takes 500 rounds up to 10,000 cells; beyond this number the 200 of larger data suffice
+MANY_ROUNDS_UP_TO: Final = 2_000
 CONNECTIVITIES: Final = "connectivities"
 _EMBEDDING: Final = "embedding"
 
@@ -89,7 +91,8 @@ def neighbour_graph(
     seed
         Seed of the approximate search.
     exact_up_to
-        Up to this number of cells the search is exact, beyond it approximate (NN-descent).
+        Up to this number of cells the search is exact, beyond it approximate (NN-descent), which repeats
+        exactly with the same seed and number of threads (NUMBA_NUM_THREADS).
 
     Returns
     -------
@@ -100,7 +103,8 @@ def neighbour_graph(
     import scanpy as sc
 
     n_cells = len(embedding)
-    cells = ad.AnnData(obsm={_EMBEDDING: embedding}, shape=(n_cells, 0))
+    cells = ad.AnnData(shape=(n_cells, 0))
+    cells.obsm[_EMBEDDING] = embedding
     sc.pp.neighbors(
         cells,
         n_neighbors=min(k + 1, n_cells),  # scanpy counts the cell itself
@@ -131,5 +135,6 @@ def lay_out(cells: ad.AnnData, *, min_distance: float = 0.3, seed: int = 1) -> P
 
     # the usual spectral start fails with three cells
     start = np.asarray(cells.obsm[_EMBEDDING])[:, :2]
-    sc.tl.umap(cells, min_dist=min_distance, init_pos=start, random_state=seed)
+    rounds = 500 if cells.n_obs <= MANY_ROUNDS_UP_TO else 200
+    sc.tl.umap(cells, min_dist=min_distance, maxiter=rounds, init_pos=start, random_state=seed)
     return np.asarray(cells.obsm["X_umap"], dtype=np.float32)

@@ -36,6 +36,8 @@ class StateRule:
         of other lineages, whose RNA is what ambient RNA brings.
     limit
         What the call cannot tell.
+    min_odds
+        How many times likelier the counts of a called cell are with the state, at the least.
     """
 
     state: str
@@ -44,6 +46,7 @@ class StateRule:
     shared_sets: tuple[str, ...]
     reference: Reference
     limit: str
+    min_odds: float = 3.0
 
 
 RULES: Final = (
@@ -71,6 +74,7 @@ RULES: Final = (
         reference="parent",
         limit="low class II is relative to the other monocytes of the cohort; sepsis, growth factor and some "
         "healthy monocytes look the same: compare with donors",
+        min_odds=5.0,  # class II differs among ordinary monocytes more than random genes do
     ),
     StateRule(
         state="pmn_mdsc",
@@ -171,10 +175,11 @@ def find_parent_cells(
     """
 
     def belongs(lineage: str, cell_type: str) -> bool:
-        if lineage == rule.parent or cell_type in (rule.parent, rule.unresolved or rule.parent):
+        if rule.parent == lineage or (rule.unresolved and cell_type == rule.unresolved):
             return True
-        above = str(parents.get(cell_type, ""))
-        return bool(above) and (above == rule.parent or belongs("", above))
+        while cell_type and cell_type != rule.parent:
+            cell_type = str(parents.get(cell_type, ""))
+        return bool(cell_type)
 
     pairs = pd.MultiIndex.from_arrays([lineages, cell_types])
     codes, kinds = pd.factorize(pairs)
@@ -194,23 +199,20 @@ def describe_rule(rule: StateRule, genes: StateGenes, fold_change: float, false_
         As in `calls.call_state`.
     """
     negative = [g for g, w in zip(genes.genes, genes.weights, strict=True) if w < 0]
-    parts = [
-        f"a {rule.parent} cell with at least one of {', '.join(genes.positive)}, whose counts are more "
-        f"likely with these genes {fold_change:g} times higher"
-    ]
+    text = (
+        f"{rule.parent} cells whose counts are more likely with {', '.join(genes.positive)} "
+        f"{fold_change:g} times higher"
+    )
     if negative:
-        parts.append(f" and {', '.join(negative)} {fold_change:g} times lower")
+        text += f" and {', '.join(negative)} {fold_change:g} times lower"
     if rule.reference == "outside":
-        parts.append(
-            " than what ambient RNA brings (cells of other lineages), "
-            f"by {1 / false_call_rate:g} to 1 in likelihood"
-        )
-    else:
-        parts.append(
-            f" than in the {rule.parent} cells that are not called; evidence above what "
-            f"{false_call_rate:.1%} of cells reach with random genes of the same expression"
-        )
-        if genes.has_gate:
-            named = ", ".join(genes.gates) or "a gate gene, which the data lack"
-            parts.append(f", or {false_call_rate / 10:.1%} without {named}")
-    return "".join(parts)
+        odds = max(rule.min_odds, 1 / false_call_rate)
+        return text + f" than what ambient RNA brings (cells of other lineages), by at least {odds:g} to 1"
+    gates = ", ".join(genes.gates) if genes.gates else "any of the higher genes"
+    if genes.has_gate and not genes.gates:
+        gates = "a gate gene (the data have none)"
+    return text + (
+        f" than in the {rule.parent} cells that are not called, by at least {rule.min_odds:g} to 1 and more "
+        f"than {false_call_rate:.1%} of cells reach with random genes of the same expression "
+        f"({false_call_rate / 10:.2%}, and 10 to 1, without {gates})"
+    )

@@ -110,7 +110,7 @@ class Table:
     """A table with a caption; `filters` names the columns that get a choice of values above the table."""
 
     caption: str
-    headers: tuple[tuple[str, str], ...]  # text, and how it is set: num, long or plain
+    headers: tuple[tuple[str, str], ...]  # text, and how it is set: num, wide, long or plain
     rows: tuple[tuple[Cell, ...], ...]
     sources: tuple[Link, ...] = ()
     folded: str = ""  # a folded table shows this line until it is opened

@@ -9,12 +9,15 @@ import jinja2
 from markupsafe import Markup
 
 from stietime import __version__
+from stietime.report.blocks import Box, Section
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from stietime.report.blocks import Section, SectionMaker
+    from stietime.report.blocks import Block, SectionMaker
     from stietime.report.results import Results
+
+NOT_PART = "Not part of this cohort"
 
 
 def make_sections(makers: Iterable[SectionMaker], results: Results) -> tuple[Section, ...]:
@@ -29,10 +32,23 @@ def make_sections(makers: Iterable[SectionMaker], results: Results) -> tuple[Sec
 
     Returns
     -------
-    The sections that have something to show or to say.
+    The sections that have something to show or to say; those that are not part of the cohort are told
+    together in one section at the end.
     """
-    made = (maker(results) for maker in makers)
-    return tuple(section for section in made if section.blocks)
+    made = [section for maker in makers if (section := maker(results)).blocks]
+    absent = [section for section in made if section.absent]
+    present = [section for section in made if not section.absent]
+    return (*present, _not_part(absent)) if absent else tuple(present)
+
+
+def _not_part(absent: Sequence[Section]) -> Section:
+    reasons = dict.fromkeys(line for section in absent for block in section.blocks for line in _lines(block))
+    what = f"Left out for that reason: {'; '.join(section.title for section in absent)}."
+    return Section("absent", NOT_PART, (Box("note", NOT_PART, (*reasons, what)),), absent=True)
+
+
+def _lines(block: Block) -> tuple[str, ...]:
+    return block.lines if isinstance(block, Box) else ()
 
 
 def render_page(

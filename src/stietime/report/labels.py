@@ -38,6 +38,7 @@ PARENT_NAMES: Final = {
     "neutrophil": "neutrophils",
     "erythroid": "erythroid cells",
     "immune": "immune cells",
+    "lymphocyte": "lymphocytes",
     "myeloid": "myeloid cells",
     "mono_cd16": "CD16+ monocytes",
 }
@@ -115,13 +116,20 @@ def label(entity: str) -> str:
 
 def parent_label(parent: str) -> str:
     """Name in the plural what a fraction is counted among."""
-    return PARENT_NAMES.get(parent) or label(parent)
+    name = PARENT_NAMES.get(parent) or label(parent)
+    if parent in PARENT_NAMES or not name[-1].isalpha() or name.endswith("s"):
+        return name
+    return f"{name[0].lower() if name[1].islower() else name[0]}{name[1:]}s"
+
+
+def short_label(entity: str) -> str:
+    """Name an entity as `label` does, a called state by its short name."""
+    return STATE_SHORT_NAMES.get(entity) or label(entity)
 
 
 def measured_label(entity: str, parent: str) -> str:
     """Name what a contrast measures and what it is counted among, such as `Texp / CD8+ T cells`."""
-    bare = entity.removesuffix(OF_IMMUNE)
-    name = STATE_SHORT_NAMES.get(bare) or label(bare)
+    name = short_label(entity.removesuffix(OF_IMMUNE))
     is_ratio = "+" in parent  # its name says of what
     return f"{name} / {parent_label(parent)}" if parent and not is_ratio else name
 

@@ -46,6 +46,11 @@ JOBS = {
     "provenance": "record_provenance",
 }
 
+SHEET_COLUMNS = (
+    *(names.SAMPLE, names.PATIENT, names.ENVIRONMENT, names.TIMEPOINT, "tissue", "batch", "chemistry"),
+    *("species", "cancer", "treatment", "response"),
+)
+
 
 @dataclass(frozen=True)
 class Results:
@@ -232,12 +237,19 @@ def samples_found(folder: Path) -> pd.DataFrame:
         if path.is_dir()
     ]
     frame = pd.DataFrame(found, columns=[names.SAMPLE, "modality"])
-    for output in ("cells", "sections"):
-        path = folder / names.OUTPUT_PATHS[output]
-        if path.is_file():
-            columns = [names.SAMPLE, names.PATIENT, names.ENVIRONMENT, names.TIMEPOINT]
-            known = _read_columns(path, ()) if path.suffix == ".tsv" else _read_columns(path, columns)
-            known = known.rename(columns={"section": names.SAMPLE})
-            known = known[[c for c in columns if c in known.columns]].drop_duplicates(names.SAMPLE)
-            frame = frame.set_index(names.SAMPLE).combine_first(known.set_index(names.SAMPLE)).reset_index()
-    return frame[frame["modality"].notna()].reset_index(drop=True)
+    told = [_sheet_columns(folder / names.OUTPUT_PATHS[output]) for output in ("cells", "sections")]
+    known = pd.concat(told).drop_duplicates(names.SAMPLE)
+    return frame.merge(known, on=names.SAMPLE, how="left")
+
+
+def _sheet_columns(path: Path) -> pd.DataFrame:
+    """Read what a table of cells or sections repeats of the sample sheet, one row per sample."""
+    if not path.is_file():
+        return pd.DataFrame(columns=list(SHEET_COLUMNS))
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        table = pd.read_parquet(path, columns=[c for c in SHEET_COLUMNS if c in pq.read_schema(path).names])
+    else:
+        table = read_table(path).rename(columns={"section": names.SAMPLE})
+    return table.reindex(columns=list(SHEET_COLUMNS)).drop_duplicates(names.SAMPLE)

@@ -15,9 +15,16 @@ from stietime.figures.states import paired_states
 from stietime.figures.style import ENVIRONMENT_COLOURS, colours_of
 from stietime.report import design
 from stietime.report.blocks import Block, Text, section
-from stietime.report.labels import STATE_NAMES, STATE_SHORT_NAMES, label, lineage_colours, parent_label
+from stietime.report.labels import (
+    STATE_NAMES,
+    STATE_SHORT_NAMES,
+    label,
+    lineage_colours,
+    parent_label,
+    short_label,
+)
 from stietime.report.pictures import caption_text, picture
-from stietime.report.tables import facts_table, format_percent, table
+from stietime.report.tables import facts_table, format_percent, format_two_digits, table
 
 if TYPE_CHECKING:
     from stietime.report.results import Results
@@ -156,8 +163,9 @@ def _evidence_table(results: Results, cells: pd.DataFrame) -> Block:
     frame = frame.sort_values("cells", ascending=False)
     caption = caption_text("evidence", n=len(cells))
     headers = {"evidence": "genes that speak for it"}
+    formats = {"share": format_percent, "median_confidence": format_two_digits}
     sources = (results.link("cell_types"), results.link("cells"))
-    return table(frame, caption, headers=headers, formats={"share": format_percent}, sources=sources)
+    return table(frame, caption, headers=headers, formats=formats, sources=sources)
 
 
 def _most_common(evidence: pd.Series) -> str:
@@ -166,7 +174,8 @@ def _most_common(evidence: pd.Series) -> str:
     for text, n in evidence.dropna().astype(str).value_counts().items():
         for gene in str(text).replace(";", ",").split(","):
             counted[gene.strip()] += int(n)
-    return ", ".join(gene for gene, _ in counted.most_common(N_EVIDENCE + 1) if gene)
+    del counted[""]
+    return ", ".join(gene for gene, _ in counted.most_common(N_EVIDENCE))
 
 
 @section("states", "States by environment")
@@ -260,11 +269,13 @@ def _rules(results: Results) -> list[Block]:
 
 
 def _told(rules: pd.DataFrame) -> pd.DataFrame:
-    """Put the rules in words, what a reader asks first in front."""
+    """Put the rules in words, what a reader asks first in front, the called states in their usual order."""
     renamed = {"set_id": "set", "parent": "among", "n_called": "cells called", "n_parent": "of parent cells"}
+    order = {state: place for place, state in enumerate(names.STATES)}
+    rules = rules.sort_values("set_id", key=lambda sets: sets.map(order), kind="stable")
     told = rules.assign(
-        set_id=rules["set_id"].map(label), parent=rules["parent"].fillna("").map(parent_label)
+        set_id=rules["set_id"].map(short_label), parent=rules["parent"].fillna("all").map(parent_label)
     )
-    first = ["set_id", "parent", "rule", "threshold", "n_called", "n_parent", "coverage"]
+    first = ["set_id", "rule", "n_called", "n_parent", "parent", "threshold", "coverage"]
     rest = [column for column in told.columns if column not in (*first, "called")]
     return told[[*first, *rest]].rename(columns=renamed)

@@ -73,7 +73,7 @@ def samples(results: Results) -> list[Block]:
     frame.insert(4, "cells measured", frame[names.SAMPLE].map(counts.sum(axis=1)))
     frame.insert(5, "cells kept", frame[names.SAMPLE].map(counts[names.KEPT]))
     links = {names.SAMPLE: lambda sample: f"{sample}.html"}
-    caption = caption_text("samples", n=len(frame), common=common)
+    caption = caption_text("samples", n=len(frame), common=common, has_cells=len(counts) > 0)
     return [table(frame, caption, links=links, filters=(names.ENVIRONMENT,))]
 
 

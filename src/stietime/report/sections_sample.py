@@ -17,7 +17,7 @@ from stietime.report.pictures import caption_text, picture
 from stietime.report.results import ingest_facts
 from stietime.report.sections_cells import COORDINATES, DRAWING_SEED
 from stietime.report.sections_overview import kept_of
-from stietime.report.tables import facts_table, format_percent, table
+from stietime.report.tables import facts_table, format_percent, format_two_digits, table
 
 if TYPE_CHECKING:
     from stietime.report.results import Results
@@ -142,7 +142,9 @@ def cell_types(results: Results) -> list[Block]:
     frame[[names.LINEAGE, names.CELL_TYPE]] = frame[[names.LINEAGE, names.CELL_TYPE]].map(label)
     headers = {"median": "median confidence", "lowest_decile": "confidence of the lowest tenth"}
     title = f"Confidence of the calls, 0 to 1 (n = {len(cells):,} cells)."
-    return [pictured, table(frame.sort_values("cells", ascending=False), title, headers=headers)]
+    formats = dict.fromkeys(headers, format_two_digits)
+    frame = frame.sort_values("cells", ascending=False)
+    return [pictured, table(frame, title, headers=headers, formats=formats)]
 
 
 @section("states", "States")

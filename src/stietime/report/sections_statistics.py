@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from stietime.report.results import Results
 
+GENES = "gene_expression"
 MOST_ROWS_DRAWN = 24
 MOST_ROWS_LISTED = 400
 KIND_NAMES = {
@@ -88,7 +89,8 @@ def _forests(contrast: str, rows: pd.DataFrame, results: Results) -> Iterator[Bl
 def _forest(contrast: str, kind: str, part: pd.DataFrame, results: Results) -> Block:
     alpha, drawn = results.settings.comparison.alpha, _chosen_rows(part)
     paired = drawn["n_pairs"] > 0
-    parents = drawn["parent"].fillna("").astype(str) if "parent" in drawn.columns else [""] * len(drawn)
+    has_parent = "parent" in drawn.columns and kind != GENES
+    parents = drawn["parent"].fillna("").astype(str) if has_parent else [""] * len(drawn)
     told = [labels.measured_label(*pair) for pair in zip(drawn["entity"], parents, strict=True)]
     shown = drawn.assign(label=told, n=drawn["n_pairs"].where(paired, drawn["n_patients"]))
     figure = forest(shown, x_label=UNITS[kind], alpha=alpha, sides=labels.contrast_sides(contrast))

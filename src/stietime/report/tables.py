@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MISSING = "\N{EN DASH}"
 P_VALUES = frozenset({"p", "q"})
 LONG_TEXT = 26  # characters, beyond which a column is set in lines
+WIDE_TEXT = 120  # and beyond which it is given more room
 
 
 def format_number(value: float, *, whole: bool | None = None) -> str:
@@ -43,6 +44,11 @@ def format_number(value: float, *, whole: bool | None = None) -> str:
         return f"{value:.2e}"
     digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 3
     return f"{value:,.{digits}f}"
+
+
+def format_two_digits(value: float) -> str:
+    """Write a number with two digits after the point, for columns that run from 0 to 1."""
+    return MISSING if pd.isna(value) else f"{value:.2f}"
 
 
 def format_p(value: float) -> str:
@@ -92,7 +98,7 @@ def table(
     caption
         What the table shows, with n and units.
     headers
-        Headings of columns; the column's name with spaces where there is none.
+        Headings of columns; the column's name with spaces where there is none. Empty columns are left out.
     formats
         How the numbers of a column are written.
     links, tones
@@ -106,7 +112,7 @@ def table(
     searchable
         Whether the table gets a field to search in.
     """
-    frame = frame.dropna(axis=1, how="all")
+    frame = frame.replace("", None).dropna(axis=1, how="all")
     names = {column: (headers or {}).get(column, column.replace("_", " ")) for column in frame.columns}
     columns = [
         _column(
@@ -131,7 +137,7 @@ def _style(values: pd.Series) -> str:
     if _is_number(values):
         return "num"
     longest = values.dropna().astype(str).str.len().max()
-    return "long" if longest > LONG_TEXT else "plain"
+    return "wide" if longest > WIDE_TEXT else "long" if longest > LONG_TEXT else "plain"
 
 
 def _is_number(values: pd.Series) -> bool:

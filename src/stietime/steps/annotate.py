@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import sparse
 
 from stietime import names, storage
-from stietime.cells.annotation import annotate_cells, lineage_genes
+from stietime.cells.annotation import annotate_cells, lineage_genes, lineages_without_genes
 from stietime.cells.cell_types import lineage_of_given
 from stietime.cells.classify import MarkerCounts
 from stietime.cells.marker_sets import positions
@@ -149,10 +149,14 @@ def by_markers(
     data: MarkerCounts, species: Species, settings: Annotation, clusters: Sequence[str] | None
 ) -> pd.DataFrame:
     """Annotate by marker sets; see `annotate_cells`."""
+    markers = read_markers(species)
     log.info("%d cells, %d marker genes", data.counts.shape[0], len(data.genes))
+    unseen = lineages_without_genes(markers, data.genes)
+    if unseen:
+        log.warning("too few marker genes to tell %s; such cells become unknown or wrong", ", ".join(unseen))
     return annotate_cells(
         data,
-        read_markers(species),
+        markers,
         clusters,
         min_margin=settings.min_margin,
         min_confidence=settings.min_confidence,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import pandas as pd
 
 from stietime import names, storage
@@ -13,6 +14,7 @@ from stietime.steps.arguments import add_path, add_paths
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -48,8 +50,17 @@ def run(arguments: argparse.Namespace) -> None:
     log.info("%d cells of %d samples, %d columns", len(cells), cells[names.SAMPLE].nunique(), cells.shape[1])
 
 
-def read_part(path: Path, part: str) -> pd.DataFrame:
+def read_part(path: Path, part: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read the labels of the cells (`obs`) or of the genes (`var`) of a file, without its counts.
+
+    Parameters
+    ----------
+    path
+        A `counts.h5ad`.
+    part
+        obs or var.
+    columns
+        Columns to read, where they are there; the index alone for an empty list, all when left out.
 
     Raises
     ------
@@ -63,7 +74,12 @@ def read_part(path: Path, part: str) -> pd.DataFrame:
         msg = "the counts do not exist"
         raise InputError(msg, path, "run the step `ingest`")
     with h5py.File(path, "r") as file:
-        return cast("pd.DataFrame", read_elem(file[part]))
+        frame = file[part]
+        if columns is None:
+            return cast("pd.DataFrame", read_elem(frame))
+        index = np.asarray(read_elem(frame[frame.attrs["_index"]]), dtype=object)
+        found = {column: read_elem(frame[column]) for column in columns if column in frame}
+        return pd.DataFrame(found, index=index)
 
 
 def _sheet_columns(paths: list[Path], kept: pd.Index) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from stietime import names, storage
+from stietime.errors import InputError
 from stietime.sample_sheet import read_sample_sheet
 from stietime.settings import Settings, expand_path
 from stietime.steps.arguments import add_path, add_settings
@@ -54,11 +55,13 @@ def known_samples(settings: Settings, results: Path) -> pd.DataFrame:
     sheet = expand_path(settings.samples)
     if not sheet.is_file():
         return found
-    rows = [
-        {**row.model_dump(exclude={"extra"}), **row.extra}
-        for row in read_sample_sheet(sheet, check_paths=False)
-    ]
-    listed = pd.DataFrame(rows)
+    try:
+        samples = read_sample_sheet(sheet, check_paths=False)
+    except InputError as error:
+        # a finished run can be reported where its inputs are not, such as on another machine
+        log.warning("the sample sheet is not used: %s: %s", error.where, error.what)
+        return found
+    listed = pd.DataFrame([{**row.model_dump(exclude={"extra"}), **row.extra} for row in samples])
     return listed if found.empty or listed[names.SAMPLE].isin(found[names.SAMPLE]).any() else found
 
 

@@ -129,16 +129,16 @@ def _survey(arguments: argparse.Namespace) -> _Cohort:
     pairs = pair_files(arguments.counts, arguments.quality)
     columns = [names.CELL, names.LINEAGE, names.CELL_TYPE]
     types = storage.read_table(arguments.cell_types, columns)[columns].set_index(names.CELL)
-    panels = [pd.Index(read_part(counts, "var").index.astype(object)) for counts, _ in pairs]
+    panels = [read_part(counts, "var", []).index for counts, _ in pairs]
     genes = panels[0]
     for panel in panels[1:]:
-        genes = genes[genes.isin(panel)]
+        genes = genes if genes.equals(panel) else genes[genes.isin(panel)]
     sizes = [len(panel) for panel in panels]
     if len(genes) < max(sizes):
         log.warning(
             "%d genes are in every sample, of up to %d; the others are not used", len(genes), max(sizes)
         )
-    species = species_of([read_part(counts, "obs") for counts, _ in pairs], "--counts")
+    species = species_of([read_part(counts, "obs", ["species"]) for counts, _ in pairs], "--counts")
     return _Cohort(pairs, types, genes, min(sizes), read_markers(species))
 
 
@@ -249,6 +249,7 @@ def _call(states: list[_State], cohort: _Cohort, settings: States) -> None:
             state.genes,
             state.matched,
             reference_shares=outside if state.rule.reference == "outside" else None,
+            min_odds=state.rule.min_odds,
             fold_change=settings.fold_change,
             false_call_rate=settings.false_call_rate,
             seed=settings.seed,
