@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from numba.core import config as numba_config
+from tests.browser import CHROMIUM, DRIVER, start_browser
 
 # numba refuses another number of threads once they have started, and a plugin of pytest starts it early
 os.environ["NUMBA_NUM_THREADS"] = "1"
@@ -25,3 +26,16 @@ def data_dir() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return path
+
+
+@pytest.fixture
+def browser(tmp_path):
+    """Headless Chromium; tests fail without it where STIETIME_REQUIRE_BROWSER is 1."""
+    if not (CHROMIUM.exists() and DRIVER.exists()):
+        message = f"no {CHROMIUM} and {DRIVER}: install the packages chromium and chromium-driver"
+        if os.environ.get("STIETIME_REQUIRE_BROWSER") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    driver = start_browser(tmp_path / "profile")
+    yield driver
+    driver.quit()

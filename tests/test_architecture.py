@@ -83,7 +83,9 @@ def test_imports_point_downward(path):
         assert not imported_rooms(path)
         return
     for other in imported_rooms(path) - {here}:
-        assert LAYERS[other] < LAYERS[here] or LAYERS[other] == LAYERS[here] in (0, 1, 5), f"{here} imports {other}"
+        assert LAYERS[other] < LAYERS[here] or LAYERS[other] == LAYERS[here] in (0, 1, 5), (
+            f"{here} imports {other}"
+        )
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -14,6 +14,7 @@ import pytest
 from tests.tiny_cohort import stietime, write_tiny_cohort
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "sinfo")
+SYSTEM_CONFIG = Path("/etc/slurm/slurm.conf")
 SECONDS_TO_START = 60
 CONFIG = """\
 ClusterName=stietime
@@ -39,7 +40,6 @@ MpiDefault=none
 ReturnToService=2
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
-TaskProlog={folder}/prolog
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory_mb} State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
@@ -51,9 +51,17 @@ def _free_port() -> int:
         return free.getsockname()[1]
 
 
-def _missing() -> list[str]:
+def _obstacle() -> str:
+    """Say why Slurm cannot be started here; empty when it can."""
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
-    return [program for program in PROGRAMS if not shutil.which(program, path=path)]
+    missing = [program for program in PROGRAMS if not shutil.which(program, path=path)]
+    if missing:
+        return f"Slurm is not installed (missing {', '.join(missing)}): apt-get install slurm-wlm munge"
+    if SYSTEM_CONFIG.exists():
+        return f"there is a Slurm on this machine already ({SYSTEM_CONFIG}), which this test leaves alone"
+    if os.getuid() != 0:
+        return f"writing {SYSTEM_CONFIG} needs root"
+    return ""
 
 
 def _start(folder: Path, environment: dict[str, str]) -> list[subprocess.Popen]:
@@ -98,14 +106,10 @@ def _wait_until_idle(environment: dict[str, str], folder: Path) -> None:
 @pytest.fixture(scope="module")
 def slurm():
     """Start munge, the controller and one node as this user; yield the environment that reaches them."""
-    missing = _missing()
-    if missing:
-        message = (
-            f"Slurm is not installed here (missing {', '.join(missing)}): apt-get install slurm-wlm munge"
-        )
+    if obstacle := _obstacle():
         if os.environ.get("STIETIME_REQUIRE_SLURM") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
+            pytest.fail(obstacle)
+        pytest.skip(obstacle)
     folder = Path(tempfile.mkdtemp(prefix="stietime-slurm-"))
     folder.chmod(0o755)
     for name in ("state", "spool"):
@@ -121,12 +125,12 @@ def slurm():
         "node_port": _free_port(),
     }
     (folder / "slurm.conf").write_text(CONFIG.format(**facts))
-    # Snakemake's plugin clears Slurm's variables from what it submits, also the one that names this Slurm
-    prolog = folder / "prolog"
-    prolog.write_text(f"#!/bin/sh\necho export SLURM_CONF={folder}/slurm.conf\n")
-    prolog.chmod(0o755)
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
-    environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf"), "PATH": path}
+    environment = {**os.environ, "PATH": path}
+    # Snakemake's plugin clears SLURM_CONF in jobs, so the configuration has to be where Slurm looks for it
+    SYSTEM_CONFIG.unlink(missing_ok=True)
+    SYSTEM_CONFIG.parent.mkdir(exist_ok=True)
+    SYSTEM_CONFIG.symlink_to(folder / "slurm.conf")
     started = _start(folder, environment)
     try:
         _wait_until_idle(environment, folder)
@@ -135,6 +139,7 @@ def slurm():
         for process in reversed(started):
             process.terminate()
             process.wait(timeout=20)
+        SYSTEM_CONFIG.unlink()
         shutil.rmtree(folder, ignore_errors=True)
 
 

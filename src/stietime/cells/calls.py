@@ -219,6 +219,7 @@ class _RandomSets:
         self.choices = rng.integers(matched.shape[1], size=(N_RANDOM_SETS, matched.shape[0]))
 
     def quantiles(self, reference: Mask, levels: list[float]) -> list[float]:
+        """Quantiles of the evidence over random sets and cells, against the reference cells."""
         evidence = np.zeros((N_RANDOM_SETS, len(self.cells)))
         for position, (counts, weight) in enumerate(zip(self.counts, self.weights, strict=True)):
             depth = max(float(self.totals[reference].sum()), 1.0)

@@ -136,8 +136,8 @@ def _prior_profiles(data: MarkerCounts, sets: MarkerSets, kinds: list[str], back
 def lean_on_clusters(found: Probabilities, clusters: Sequence[str], weight: float) -> Probabilities:
     """Draw undecided cells towards the mean of their cluster.
 
-    The mean enters with ``weight (1 - lead)``, where the lead is that of the first over the second type: a
-    clear cell keeps its own.
+    The mean enters with ``weight (1 - lead)``, where the lead is that of the first over the second lineage:
+    a clear cell keeps its own.
 
     Parameters
     ----------
@@ -152,7 +152,8 @@ def lean_on_clusters(found: Probabilities, clusters: Sequence[str], weight: floa
     members = _one_hot(codes, int(codes.max(initial=0)) + 1)
     size = np.maximum(np.asarray(members.sum(axis=0)).ravel(), 1)
     mean = (members.T @ found.matrix) / size[:, None]
-    ordered = np.sort(found.matrix, axis=1)
+    lineages, _ = pd.factorize(np.array([LINEAGE_OF.get(kind, kind) for kind in found.types], dtype=object))
+    ordered = np.sort(found.matrix @ _one_hot(lineages, len(found.types)).toarray(), axis=1)
     lead = ordered[:, -1] - (ordered[:, -2] if len(found.types) > 1 else 0)
     share = (weight * (1 - lead))[:, None]
     return Probabilities(found.types, (1 - share) * found.matrix + share * mean[codes])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+_NO_SCORE: Final = -2.0  # below every score
 MIN_COVERAGE: Final = 0.25  # a set with fewer of its positive genes in the data has no score
 MIN_DETECTED: Final = 2  # positive genes a clear cell shows
 MIN_HAEMOGLOBIN_SHARE: Final = 0.1  # of a clear erythroid cell that shows haemoglobin and little else
@@ -91,7 +92,7 @@ def find_clear_cells(
     best, own = _best_where(scores, ~within[None, :])
     mine = lineage == lineage[best][:, None]
     clear = own - _best_where(scores, ~mine & ~within)[1] >= min_margin
-    clear &= np.isfinite(own) & (own > 0)
+    clear &= own > 0
     detected = ((counts > 0).astype(np.float64) @ (sets.positive > 0).astype(np.float64)).toarray()
     clear &= np.take_along_axis(detected, best[:, None], axis=1).ravel() >= MIN_DETECTED
     clear &= ~((lineage[best] == ERYTHROID) & _only_ambient_haemoglobin(counts, totals, sets))
@@ -100,8 +101,8 @@ def find_clear_cells(
 
 
 def _best_where(scores: Floats, allowed: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Floats]:
-    """Find the position and the value of the best score among those allowed."""
-    masked = np.where(allowed, scores, -np.inf)
+    """Find the position and the value of the best score among those allowed; without any, `_NO_SCORE`."""
+    masked = np.where(allowed & np.isfinite(scores), scores, _NO_SCORE)
     best = masked.argmax(axis=1)
     return best, np.take_along_axis(masked, best[:, None], axis=1).ravel()
 

@@ -64,12 +64,17 @@ def _closeness_of_block(
 ) -> sparse.csr_matrix:
     counts.eliminate_zeros()
     kept = sparse.csr_matrix(counts[:, genes])
-    # one number per value that sorts by cell, then from the largest count down
-    keys = np.sort(_sort_keys(counts))
-    wanted = _sort_keys(kept)
-    start_of_cell = counts.indptr[_cell_of_value(kept)]
-    n_before = np.searchsorted(keys, wanted, side="left") - start_of_cell
-    n_up_to = np.searchsorted(keys, wanted, side="right") - start_of_cell
+    cell, is_one = _cell_of_value(kept), kept.data == 1
+    # most counts are 1 and share the last ranks of their cell, so only the larger ones need sorting
+    larger = counts.data > 1
+    cell_of_larger = _cell_of_value(counts)[larger]
+    n_larger = np.bincount(cell_of_larger, minlength=counts.shape[0])
+    starts = np.cumsum(n_larger) - n_larger
+    keys = np.sort(_sort_keys(cell_of_larger, counts.data[larger]))
+    wanted = _sort_keys(cell[~is_one], kept.data[~is_one])
+    n_before, n_up_to = n_larger[cell], np.diff(counts.indptr)[cell].astype(np.int64)
+    n_before[~is_one] = np.searchsorted(keys, wanted, side="left") - starts[cell[~is_one]]
+    n_up_to[~is_one] = np.searchsorted(keys, wanted, side="right") - starts[cell[~is_one]]
     ranks = (n_before + 1 + n_up_to) // 2
     closeness = np.maximum(max_rank - ranks, 0).astype(np.float64)
     return sparse.csr_matrix((closeness, kept.indices, kept.indptr), shape=kept.shape)
@@ -79,12 +84,10 @@ def _cell_of_value(counts: sparse.csr_matrix) -> NDArray[np.int64]:
     return np.repeat(np.arange(counts.shape[0], dtype=np.int64), np.diff(counts.indptr))
 
 
-def _sort_keys(counts: sparse.csr_matrix) -> NDArray[np.int64]:
+def _sort_keys(cell: NDArray[np.int64], values: NDArray[np.number]) -> NDArray[np.int64]:
+    """One number per count that sorts by cell, then from the largest count down."""
     largest = np.int64(2**32 - 1)
-    keys: NDArray[np.int64] = (_cell_of_value(counts) << np.int64(32)) + (
-        largest - counts.data.astype(np.int64)
-    )
-    return keys
+    return np.asarray((cell << np.int64(32)) + (largest - values.astype(np.int64)))
 
 
 def score_signatures(

@@ -175,6 +175,7 @@ def find_parent_cells(
     """
 
     def belongs(lineage: str, cell_type: str) -> bool:
+        """Say whether a lineage is the parent, or a type is or stands below it."""
         if rule.parent == lineage or (rule.unresolved and cell_type == rule.unresolved):
             return True
         while cell_type and cell_type != rule.parent:

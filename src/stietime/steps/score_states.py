@@ -80,11 +80,13 @@ class _Sums:
     n_cells: int = 0
 
     def add(self, sample: _Sample, chosen: Mask) -> None:
+        """Add the chosen cells of a sample."""
         self.counts += np.asarray(sample.counts[chosen].sum(axis=0), dtype=np.float64).ravel()
         self.total += float(sample.totals[chosen].sum())
         self.n_cells += int(chosen.sum())
 
     def shares(self) -> NDArray[np.float64]:
+        """Share of each gene in the RNA of the cells."""
         return self.counts / max(self.total, 1.0)
 
 

@@ -1,0 +1,283 @@
+"""The steps annotate, score-states, collect-cells and map-cells, called as on the command line."""
+
+import json
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from stietime import cli, names, storage
+from stietime.resources import read_markers
+from stietime.simulate.cohort import Sample, simulate_sample
+
+SAMPLES = [
+    Sample(patient, environment, "before") for patient in ("p1", "p2") for environment in ("STIE", "TIME")
+]
+N_CELLS = 450
+SET_IDS = read_markers()["set_id"].unique()
+
+
+def step(name, *arguments, settings=None):
+    words = ["step", name, *map(str, arguments)]
+    return cli.main([*words, "--settings", json.dumps(settings)] if settings else words)
+
+
+def write_sample(folder, sample):
+    """Counts as after ingest, quality that drops dying cells and doublets, and clusters by the true type."""
+    cells = simulate_sample(sample, N_CELLS, seed=2)
+    cells.obs_names = [f"{sample.name}:{barcode}" for barcode in cells.obs_names]
+    truth = cells.obs.copy()
+    cells.obs = truth.add_prefix("source_")
+    columns = {"sample": sample.name, "patient": sample.patient, "environment": sample.environment}
+    for name, value in {**columns, "species": "human", "timepoint": "before", "sex": "f"}.items():
+        cells.obs[name] = value
+    cells.obs["given_cell_type"] = truth["true_cell_type"].replace("red_cell", "erythroid").to_numpy()
+    keep = (truth["true_kind"] == "cell").to_numpy()
+    quality = storage.cell_table(cells.obs_names, keep=keep, reason=np.where(keep, "kept", "doublet"))
+    storage.write_cells(cells, folder / f"{sample.name}.h5ad")
+    storage.write_table(quality, folder / f"{sample.name}.parquet")
+    clusters = truth["true_lineage"].astype(str).to_numpy()[keep]
+    return storage.cell_table(cells.obs_names[keep], cluster=clusters, leiden_1=clusters)
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    """A cohort on which all three steps ran once."""
+    folder = tmp_path_factory.mktemp("cohort")
+    clusters = [write_sample(folder, sample) for sample in SAMPLES]
+    storage.write_table(pd.concat(clusters), folder / "clusters.parquet")
+    assert annotate(folder) == 0
+    assert score(folder) == 0
+    assert collect(folder) == 0
+    return folder
+
+
+def inputs(folder, samples=SAMPLES):
+    counts = [folder / f"{sample.name}.h5ad" for sample in samples]
+    return "--counts", *counts, "--quality", *(path.with_suffix(".parquet") for path in counts)
+
+
+def annotate(folder, output="cell_types.parquet", settings=None, samples=SAMPLES):
+    clusters = ("--clusters", folder / "clusters.parquet")
+    return step(
+        "annotate", *inputs(folder, samples), *clusters, "--output", folder / output, settings=settings
+    )
+
+
+def score(folder, types="cell_types.parquet", output="states.parquet", settings=None, samples=SAMPLES):
+    outputs = ("--output", folder / output, "--rules", (folder / output).with_suffix(".tsv"))
+    types = ("--cell-types", folder / types)
+    return step("score-states", *inputs(folder, samples), *types, *outputs, settings=settings)
+
+
+def collect(folder, output="cells.parquet", states="states.parquet", samples=SAMPLES):
+    counts = [folder / f"{sample.name}.h5ad" for sample in samples]
+    tables = ("--clusters", folder / "clusters.parquet", "--cell-types", folder / "cell_types.parquet")
+    return step(
+        "collect-cells",
+        *("--counts", *counts, *tables, "--states", folder / states, "--output", folder / output),
+    )
+
+
+def truth_of(folder):
+    frames = [ad.read_h5ad(folder / f"{sample.name}.h5ad", backed="r").obs for sample in SAMPLES]
+    return pd.concat(frames)
+
+
+def test_cell_types_of_the_kept_cells(cohort):
+    types = storage.read_table(cohort / "cell_types.parquet").set_index("cell")
+    truth = truth_of(cohort)
+    kept = truth.index[truth["source_true_kind"] == "cell"]
+    assert types.index.tolist() == kept.tolist()
+    assert list(types) == ["lineage", "cell_type", "cell_type_confidence", "runner_up", "evidence"]
+    assert (types["lineage"] == truth.loc[kept, "source_true_lineage"]).mean() > 0.99
+
+
+def test_scores_and_calls(cohort):
+    states = storage.read_table(cohort / "states.parquet")
+    scores = [column for column in states if column.startswith("score_")]
+    assert len(scores) == 143
+    assert states[scores].abs().max().max() <= 1
+    assert states[scores].notna().all().all()
+    calls = [names.call_column(state) for state in names.STATES]
+    assert all(states[column].dtype == bool for column in calls)
+    truth = truth_of(cohort).loc[states["cell"], "source_true_state"].astype(str).to_numpy()
+    for state in names.STATES:
+        called = states[names.call_column(state)]
+        assert called[truth == state].mean() > 0.35, state
+        assert called[truth != state].mean() < 0.02, state
+    types = storage.read_table(cohort / "cell_types.parquet")
+    assert set(types.loc[states["is_ter_cell"], "lineage"]) == {"erythroid"}
+    assert set(types.loc[states["is_texp"], "cell_type"]) == {"cd8_t"}
+
+
+def test_directions_between_environments(cohort):
+    cells = storage.read_table(cohort / "cells.parquet").set_index("cell")
+    truth = truth_of(cohort).loc[cells.index, "source_true_state"].astype(str)
+    parents = {"texp": "cd8_t", "treg": "cd4_t", "m_mdsc": "mono_cd14", "pmn_mdsc": "neutrophil"}
+    for state, parent in {**parents, "ter_cell": "erythroid"}.items():
+        inside = cells["cell_type"] == parent
+        by = cells.loc[inside, "environment"]
+        planted = (truth[inside] == state).groupby(by).mean()
+        called = cells.loc[inside, names.call_column(state)].groupby(by).mean()
+        differences = (called["TIME"] - called["STIE"], planted["TIME"] - planted["STIE"])
+        assert np.sign(differences[0]) == np.sign(differences[1]), state
+
+
+def test_rules_say_what_was_done(cohort):
+    rules = storage.read_table(cohort / "states.tsv").set_index("set_id")
+    assert sorted(rules.index) == sorted(SET_IDS)
+    assert rules.index[rules["called"]].tolist() == [s for s in rules.index if s in names.STATES]
+    states = storage.read_table(cohort / "states.parquet")
+    for state in names.STATES:
+        assert rules.loc[state, "n_called"] == states[names.call_column(state)].sum()
+        assert rules.loc[state, "n_parent"] > rules.loc[state, "n_called"] > 0
+    assert "FOXP3" in rules.loc["treg", "rule"]
+    assert "Artemin" in rules.loc["ter_cell", "note"]
+    assert rules.loc["nk", "rule"].startswith("score only")
+
+
+def test_all_that_is_known_of_a_cell_is_in_one_table(cohort):
+    cells = storage.read_table(cohort / "cells.parquet")
+    assert cells["cell"].tolist() == storage.read_table(cohort / "states.parquet")["cell"].tolist()
+    front = ["cell", "sample", "patient", "environment", "species", "timepoint", "sex"]
+    assert list(cells)[:11] == [*front, "cluster", "lineage", "cell_type", "cell_type_confidence"]
+    assert not [column for column in cells if column.startswith("source_") or column == "given_cell_type"]
+    assert (
+        cells["cell"].str.startswith(cells["sample"].iloc[0]).sum()
+        == (cells["sample"] == "p1_blood_before").sum()
+    )
+    assert {"score_ter_cell", "is_ter_cell"} <= set(cells)
+
+
+def test_a_second_run_gives_the_same_files(cohort):
+    assert annotate(cohort, "again_types.parquet") == 0
+    assert score(cohort, output="again.parquet") == 0
+    for first, again in (("cell_types.parquet", "again_types.parquet"), ("states.parquet", "again.parquet")):
+        assert (cohort / first).read_bytes() == (cohort / again).read_bytes()
+
+
+def test_states_without_parent_cells_are_not_testable(cohort):
+    assert score(cohort, output="few.parquet", settings={"min_parent_cells": 100_000}) == 0
+    states = storage.read_table(cohort / "few.parquet")
+    assert not [column for column in states if column.startswith("is_")]
+    rules = storage.read_table(cohort / "few.tsv").set_index("set_id")
+    assert not rules["called"].any()
+    assert rules.loc["texp", "note"].startswith("not testable: ")
+    assert collect(cohort, "few_cells.parquet", "few.parquet") == 0
+    assert not [c for c in storage.read_table(cohort / "few_cells.parquet") if c.startswith("is_")]
+
+
+def test_scores_do_not_depend_on_the_other_samples(cohort, tmp_path):
+    one = SAMPLES[1]
+    types = storage.read_table(cohort / "cell_types.parquet")
+    own = types[types["cell"].str.startswith(one.name)]
+    storage.write_table(own, cohort / "own_types.parquet")
+    assert score(cohort, "own_types.parquet", "own.parquet", samples=[one]) == 0
+    alone = storage.read_table(cohort / "own.parquet").set_index("cell")
+    together = storage.read_table(cohort / "states.parquet").set_index("cell").loc[alone.index]
+    scores = [column for column in together if column.startswith("score_")]
+    pd.testing.assert_frame_equal(alone[scores], together[scores])
+
+
+def test_given_types_are_taken_over(cohort):
+    assert annotate(cohort, "given.parquet", {"method": "given"}) == 0
+    types = storage.read_table(cohort / "given.parquet").set_index("cell")
+    truth = truth_of(cohort).loc[types.index]
+    assert (types["cell_type"] == truth["given_cell_type"].astype(str)).all()
+    assert (types["lineage"] == truth["source_true_lineage"].astype(str)).all()
+    assert (types["cell_type_confidence"] == 1).all()
+
+
+def fail(capsys, code):
+    assert code == 2
+    return capsys.readouterr().err
+
+
+def test_tables_of_other_cells_are_refused(cohort, capsys):
+    types = storage.read_table(cohort / "cell_types.parquet")
+    storage.write_table(types.iloc[1:], cohort / "short.parquet")
+    message = fail(capsys, score(cohort, "short.parquet", "bad.parquet"))
+    assert "1 kept cells have no cell type" in message
+    extra = pd.concat([types, types.tail(1).assign(cell="p9:AAA")])
+    storage.write_table(extra, cohort / "extra.parquet")
+    message = fail(capsys, score(cohort, "extra.parquet", "bad.parquet"))
+    assert f"{len(types) + 1} cells have a type, {len(types)} are kept" in message
+    states = storage.read_table(cohort / "states.parquet")
+    storage.write_table(states.iloc[1:], cohort / "short_states.parquet")
+    message = fail(capsys, collect(cohort, "bad.parquet", "short_states.parquet"))
+    assert "short_states.parquet" in message
+    message = fail(capsys, collect(cohort, "bad.parquet", samples=SAMPLES[1:]))
+    assert "cells are missing" in message
+    assert not (cohort / "bad.parquet").exists()
+
+
+def test_bad_inputs_are_told(cohort, tmp_path, capsys):
+    message = fail(
+        capsys,
+        step("annotate", *inputs(cohort)[:5], *inputs(cohort)[5:-1], "--clusters", "x", "--output", "y"),
+    )
+    assert "4 files of counts and 3 of quality" in message
+    cells = ad.read_h5ad(cohort / "p1_blood_before.h5ad")
+    del cells.obs["given_cell_type"]
+    cells.obs["species"] = "mouse"
+    storage.write_cells(cells, tmp_path / "p1_blood_before.h5ad")
+    quality = (cohort / "p1_blood_before.parquet").read_bytes()
+    (tmp_path / "p1_blood_before.parquet").write_bytes(quality)
+    code = annotate_one(tmp_path, cohort, settings={"method": "given"})
+    assert "the cells have no given types" in fail(capsys, code)
+    two = ("--counts", tmp_path / "p1_blood_before.h5ad", cohort / "p1_tumour_before.h5ad", "--quality")
+    two = (*two, tmp_path / "p1_blood_before.parquet", cohort / "p1_tumour_before.parquet")
+    code = step(
+        "annotate", *two, "--clusters", cohort / "clusters.parquet", "--output", tmp_path / "x.parquet"
+    )
+    assert "several species: human, mouse" in fail(capsys, code)
+
+
+def annotate_one(folder, cohort, settings):
+    paths = ("--counts", folder / "p1_blood_before.h5ad", "--quality", folder / "p1_blood_before.parquet")
+    rest = ("--clusters", cohort / "clusters.parquet", "--output", folder / "types.parquet")
+    return step("annotate", *paths, *rest, settings=settings)
+
+
+def section(path, genes, given=None):
+    rng = np.random.default_rng(0)
+    obs = pd.DataFrame({"species": "human"}, index=[f"s1:{n}" for n in range(60)])
+    if given:
+        obs["given_cell_type"] = given
+    counts = sparse.csr_matrix(rng.poisson(1, (60, len(genes))).astype(np.int32))
+    cells = ad.AnnData(counts, obs=obs, var=pd.DataFrame(index=pd.Index(genes, dtype=object)))
+    cells.obsm["spatial"] = rng.random((60, 2)) * 100
+    storage.write_cells(cells, path)
+
+
+def test_cells_of_a_section_by_their_counts(cohort, tmp_path):
+    counts = cohort / "p1_tumour_before.h5ad"
+    assert step("map-cells", "--counts", counts, "--output", tmp_path / "types.parquet") == 0
+    types = storage.read_table(tmp_path / "types.parquet").set_index("cell")
+    assert list(types) == ["lineage", "cell_type", "cell_type_confidence"]
+    truth = ad.read_h5ad(counts).obs
+    assert types.index.tolist() == truth.index.tolist()
+    single = truth["source_true_kind"] == "cell"
+    assert (types["lineage"] == truth["source_true_lineage"].astype(str))[single].mean() > 0.97
+
+
+def test_cells_of_a_section_without_genes(tmp_path, capsys):
+    section(tmp_path / "given.h5ad", [], given="caf")
+    output = ("--output", tmp_path / "types.parquet")
+    assert step("map-cells", "--counts", tmp_path / "given.h5ad", *output, settings={"method": "given"}) == 0
+    types = storage.read_table(tmp_path / "types.parquet")
+    assert set(types["lineage"]) == {"fibroblast"}
+    assert set(types["cell_type"]) == {"caf"}
+    message = fail(capsys, step("map-cells", "--counts", tmp_path / "given.h5ad", *output))
+    assert "the section has 0 genes" in message
+    assert "annotation.method to given" in message
+    section(tmp_path / "panel.h5ad", ["NOGENE1", "NOGENE2"])
+    message = fail(capsys, step("map-cells", "--counts", tmp_path / "panel.h5ad", *output))
+    assert "none of the marker sets" in message
+    message = fail(
+        capsys, step("map-cells", "--counts", tmp_path / "panel.h5ad", *output, settings={"method": "given"})
+    )
+    assert "no given types" in message

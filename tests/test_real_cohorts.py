@@ -1,0 +1,130 @@
+"""The configurations of public data that ship, run whole on the real files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import anndata as ad
+import pandas as pd
+import pytest
+from tests.browser import open_page
+from tests.tiny_cohort import stietime
+
+ROOT = Path(__file__).parents[1]
+pytestmark = [pytest.mark.data, pytest.mark.slow]
+
+# the authors' types without their prefix for blood (b) or tumour (t); mono- and macrophages and dendritic
+# cells are one type of theirs (MoMacDC), fibroblasts and smooth muscle are compared as stroma
+ZILIONIS_TYPES = {
+    "T cells": "t_cell",
+    "NK cells": "nk",
+    "B cells": "b_cell",
+    "Plasma cells": "plasma",
+    "MoMacDC": "mononuclear",
+    "Monocytes": "mononuclear",
+    "Neutrophils": "neutrophil",
+    "Mast cells": "mast",
+    "Basophils": "basophil",
+    "pDC": "pdc",
+    "Endothelial cells": "endothelial",
+    "Fibroblasts": "stroma",
+    "Smooth muscle cells": "stroma",
+    "Ciliated cells": "epithelial",
+}
+OUR_GROUPS = {
+    "monocyte": "mononuclear",
+    "macrophage": "mononuclear",
+    "dc": "mononuclear",
+    "fibroblast": "stroma",
+    "pericyte": "stroma",
+}
+UNMAPPED = ("ND", "bMyeloid precursor-like")  # no type of ours answers to these
+
+
+def run_dataset(name: str, folder: Path, data_dir: Path) -> Path:
+    """Run a configuration that ships in a folder of its own; return its results."""
+    (folder / "config").symlink_to(ROOT / "config")
+    environment = {**os.environ, "STIETIME_DATA": str(data_dir)}
+    config = f"config/datasets/{name}/config.yaml"
+    done = stietime("run", "--configfile", config, "--cores", "2", cwd=folder, env=environment)
+    assert done.returncode == 0, done.stderr
+    return folder / "results" / name
+
+
+@pytest.fixture(scope="module")
+def zilionis(tmp_path_factory, data_dir):
+    return run_dataset("nsclc_zilionis2019", tmp_path_factory.mktemp("zilionis"), data_dir)
+
+
+@pytest.fixture(scope="module")
+def keren(tmp_path_factory, data_dir):
+    return run_dataset("tnbc_keren2018", tmp_path_factory.mktemp("keren"), data_dir)
+
+
+@pytest.fixture(scope="module")
+def authors(zilionis):
+    """The authors' type of every cell, under our cell ids."""
+    files = sorted((zilionis / "cells").glob("*/counts.h5ad"))
+    obs = pd.concat([ad.read_h5ad(file, backed="r").obs for file in files])
+    return pd.Series(obs["source_Major.cell.type"].astype(str).to_numpy(), index=obs.index.astype(str))
+
+
+def authors_group(label: str) -> str:
+    """Translate one of the authors' types."""
+    if label.startswith("Patient"):  # PatientN-specific are their malignant cells
+        return "epithelial"
+    return ZILIONIS_TYPES.get(label) or ZILIONIS_TYPES[label[1:]]
+
+
+def test_zilionis_lineages_agree_with_the_authors(zilionis, authors):
+    cells = pd.read_parquet(zilionis / "cohort" / "cells.parquet").set_index("cell")
+    known = authors[~authors.isin(UNMAPPED)]
+    assert len(known) == 298
+    ours = cells["lineage"].reindex(known.index)
+    agree = ours.map(lambda lineage: OUR_GROUPS.get(lineage, lineage)) == known.map(authors_group)
+    assert agree.mean() >= 0.93, agree.mean()
+
+
+def test_zilionis_every_neutrophil_of_the_authors_is_kept(zilionis, authors):
+    files = (zilionis / "cells").glob("*/quality.parquet")
+    quality = pd.concat([pd.read_parquet(file) for file in files]).set_index("cell")
+    neutrophils = authors.index[authors.isin(["bNeutrophils", "tNeutrophils"])]
+    assert len(neutrophils) == 16
+    assert quality.loc[neutrophils, "keep"].all()
+
+
+def test_zilionis_claims_state_their_n(zilionis):
+    claims = pd.read_csv(zilionis / "cohort" / "claims.tsv", sep="\t")
+    weighed = claims[claims["verdict"] != "not testable"]
+    assert len(claims) == 516
+    assert len(weighed)
+    assert (weighed["n_patients"] >= 3).all()
+    assert (
+        not claims.loc[claims["context"] != "baseline", "verdict"].isin(["supported", "contradicted"]).any()
+    )
+
+
+def test_zilionis_report_opens_offline(zilionis, browser):
+    for name in ("index", "p1_blood"):
+        opened = open_page(browser, zilionis / "reports" / f"{name}.html")
+        assert opened.asked == []
+        assert opened.complaints == []
+        assert opened.image_widths
+        assert all(width > 100 for width in opened.image_widths)
+    text = (zilionis / "reports" / "index.html").read_text()
+    assert "could not be made" not in text
+
+
+def test_keren_architecture_agrees_with_the_published_class(keren):
+    sections = pd.read_csv(keren / "cohort" / "sections.tsv", sep="\t")
+    assert len(sections) == 20
+    assert (sections["class_keren"] == sections["published_class"]).sum() >= 17
+
+
+def test_keren_reports_open_offline(keren, browser):
+    for name in ("index", "tnbc_01"):
+        opened = open_page(browser, keren / "reports" / f"{name}.html")
+        assert opened.asked == []
+        assert opened.complaints == []
+        assert all(width > 100 for width in opened.image_widths)
