@@ -119,6 +119,7 @@ class _Row:
     sheet: Path
 
     def where(self, column: str = "") -> str:
+        """Name the sheet, the row and, where it applies, the column."""
         return f"{self.sheet}, row {self.number}" + (f", column {column}" if column else "")
 
 

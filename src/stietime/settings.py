@@ -142,11 +142,11 @@ class Annotation(Section):
     method: Literal["markers", "given"] = "markers"
     """Cell types from marker sets, or given: the authors' types by inputs.cell_type_column."""
     min_margin: Fraction = 0.15
-    """Lead of a cell's best marker score (0 to 1) over other lineages with which it helps to learn its type."""
+    """Lead of a cell's best marker score (0 to 1) over other lineages for it to help learn its type."""
     min_confidence: Fraction = 0.5
     """A cell whose most probable lineage is less probable than this is unknown."""
     cluster_weight: Fraction = 0.5
-    """Weight of a cell's cluster against its own evidence, for an undecided cell; a clear cell keeps its own."""
+    """Weight of the cluster against an undecided cell's own evidence; a clear cell keeps its own."""
 
 
 class States(Section):
@@ -155,7 +155,7 @@ class States(Section):
     max_rank: Annotated[int, Field(ge=50)] = 1500
     """Rank beyond which all genes of a cell count as equally low in a signature score (UCell's maxRank)."""
     min_coverage: Fraction = 0.5
-    """Smallest share of a set's positive genes that must be in the data for the set to be scored or called."""
+    """Smallest share of a set's positive genes in the data for the set to be scored or called."""
     min_parent_cells: Annotated[int, Field(ge=2)] = 20
     """A state whose parent has fewer cells in the cohort is not called, and is not testable."""
     fold_change: Annotated[float, Field(gt=1, le=100)] = 4.0

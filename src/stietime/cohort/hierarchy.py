@@ -19,8 +19,9 @@ SIZE: Final = "n"
 
 
 def call_columns(cells: pd.DataFrame) -> list[str]:
-    """List the columns of a cell table that hold calls of states."""
-    return [names.call_column(state) for state in names.STATES if names.call_column(state) in cells.columns]
+    """List the columns of a cell table that hold calls; one without a value is of a state not testable."""
+    columns = [names.call_column(state) for state in names.STATES]
+    return [column for column in columns if column in cells.columns and cells[column].notna().any()]
 
 
 @dataclass(frozen=True)

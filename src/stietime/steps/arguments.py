@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def _parser_of[Model: Section](model: type[Model]) -> Callable[[str], Model]:
-    def parse(text: str) -> Model:
+    def _parse(text: str) -> Model:
         try:
             return model.model_validate_json(text)
         except ValidationError as error:
             what = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
             raise InputError(what, "--settings", "use the options of config/README.md") from None
 
-    return parse
+    return _parse
 
 
 def add_settings(parser: argparse.ArgumentParser, model: type[Section]) -> None:

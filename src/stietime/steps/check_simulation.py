@@ -51,6 +51,9 @@ def run(arguments: argparse.Namespace) -> None:
     quality = storage.stack_tables(arguments.quality, [names.CELL, names.KEEP, names.REASON, "is_doublet"])
     calls = [names.call_column(state) for state in names.STATES]
     cells = storage.read_table(arguments.cells, [names.CELL, names.LINEAGE, names.CELL_TYPE, *calls])
+    cells[calls] = (
+        cells[calls].astype("boolean").fillna(value=False).astype(bool)
+    )  # not testable: none recovered
     try:
         table = checks.join_truth(obs, quality, cells)
     except ValueError as error:

@@ -263,12 +263,14 @@ def _columns(state: _State) -> pd.Index:
 
 
 def _add_calls(scores: pd.DataFrame, states: list[_State]) -> pd.DataFrame:
-    """Add a column for each state that could be called; a state that is not testable has none."""
+    """Add a column of calls for each state; of one that is not testable every value is missing."""
     table = scores.copy()
+    for name in names.STATES:
+        table[names.call_column(name)] = pd.array([pd.NA] * len(table), dtype="boolean")
     for state in states:
         if state.call is not None:
             called = state.cells[state.call.called]
-            table[names.call_column(state.rule.state)] = table[names.CELL].isin(called)
+            table[names.call_column(state.rule.state)] = table[names.CELL].isin(called).astype("boolean")
     return table
 
 
