@@ -223,3 +223,4 @@ def test_a_failing_step_is_named_with_its_log(cohort, tmp_path):
     assert "failed" in done.stderr
     assert "results/logs/" in done.stderr
     assert "no cell of any sample is kept" in done.stderr
+    assert "dropped as empty 1200" in done.stderr

@@ -131,11 +131,15 @@ def _batch_warning(rows: pd.DataFrame, column: str) -> list[str]:
     alone = confounded_batches(rows, column)
     if not alone:
         return []
-    everything = len(alone) == rows[column].nunique()
-    which = "Every batch holds" if everything else f"Batches {', '.join(alone)} hold"
+    if len(alone) == rows[column].nunique():
+        return [
+            "Batch and environment are confounded: every batch holds one environment only. A difference between "
+            "environments cannot be told from a difference between batches, in any table of this report."
+        ]
+    which = f"Batch {alone[0]} holds" if len(alone) == 1 else f"Batches {', '.join(alone)} hold"
     return [
-        f"Batch and environment are confounded. {which} one environment only: there, a difference between "
-        "environments cannot be told from a difference between batches, in any table of this report."
+        f"{which} one environment only: what is seen there cannot be told from the batch. The other batches hold "
+        "more than one environment, and paired comparisons rest on them."
     ]
 
 

@@ -109,6 +109,15 @@ def _kept_samples(paths: Sequence[tuple[Path, Path]]) -> Iterator[_Sample]:
             log.warning("%s: no cell is kept, the sample is not in the embedding", counts)
 
 
+def _nothing_kept(paths: Sequence[Path]) -> InputError:
+    """Say which filters took every cell, with their numbers."""
+    reasons = storage.stack_tables(paths, [names.REASON])[names.REASON].value_counts()
+    told = ", ".join(f"{reason} {n}" for reason, n in reasons.items())
+    what = f"no cell of any sample is kept: of {reasons.sum()} cells were dropped as {told}"
+    fix = "loosen the options of quality that belong to these reasons (config/README.md)"
+    return InputError(what, f"{paths[0]} and the other samples' tables of quality", fix)
+
+
 def _survey(paths: Sequence[tuple[Path, Path]], batch_column: str) -> _Cohort:
     """Read every sample once: its labels, and the sums of its genes for each batch."""
     frames, parts = [], []
@@ -118,10 +127,7 @@ def _survey(paths: Sequence[tuple[Path, Path]], batch_column: str) -> _Cohort:
         for batch, rows in labels.groupby(BATCH).indices.items():
             parts.append((str(batch), sample.genes, variable_genes.moments(sample.counts[rows])))
     if not frames:
-        msg = "no cell of any sample is kept"
-        raise InputError(
-            msg, paths[0][1], "read the reasons in the tables of cuts, and loosen the options of quality"
-        )
+        raise _nothing_kept([quality for _, quality in paths])
     obs = pd.concat(frames)
     _check_batches(obs, batch_column)
     return _Cohort(obs, *variable_genes.gather(parts))
