@@ -32,7 +32,7 @@ def test_confounded_batches_stand_in_the_warnings(whole):
     sheet = whole.sheet.assign(batch=whole.sheet["environment"])
     results = type(whole)(whole.folder, sheet).open()
     told = design.warnings(results, design.count_cells(results))
-    assert any("Every batch holds one environment only" in line for line in told)
+    assert any("every batch holds one environment only" in line for line in told)
     assert not any(
         "confounded" in line for line in design.warnings(whole.open(), design.count_cells(whole.open()))
     )

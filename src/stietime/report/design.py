@@ -133,13 +133,13 @@ def _batch_warning(rows: pd.DataFrame, column: str) -> list[str]:
         return []
     if len(alone) == rows[column].nunique():
         return [
-            "Batch and environment are confounded: every batch holds one environment only. A difference between "
-            "environments cannot be told from a difference between batches, in any table of this report."
+            "Batch and environment are confounded: every batch holds one environment only. A difference "
+            "between environments cannot be told from a difference between batches, in any table here."
         ]
     which = f"Batch {alone[0]} holds" if len(alone) == 1 else f"Batches {', '.join(alone)} hold"
     return [
-        f"{which} one environment only: what is seen there cannot be told from the batch. The other batches hold "
-        "more than one environment, and paired comparisons rest on them."
+        f"In part, batch and environment are confounded. {which} one environment only, so what is seen there "
+        "cannot be told from the batch; paired comparisons rest on the other batches."
     ]
 
 
