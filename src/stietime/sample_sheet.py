@@ -151,8 +151,14 @@ def read_sample_sheet(
     first: dict[str, _Row] = {}  # capitals do not tell files apart everywhere
     for row in reversed(rows):
         first[row.values["sample"].casefold()] = row
-    raise_all([error for row in rows for error in _row_errors(row, first, made_in, check_paths=check_paths)])
+    found = [_row_errors(row, first) + _path_errors(row, made_in, exists=check_paths) for row in rows]
+    raise_all([error for errors in found for error in errors])
     return tuple(_sample(row.values) for row in rows)
+
+
+def row_numbers(path: Path) -> dict[str, int]:
+    """Give the row of each sample in a sheet that has been checked; the header is row 1."""
+    return {row.values["sample"]: row.number for row in _read_rows(path)}
 
 
 def _sample(values: dict[str, str]) -> Sample:
@@ -225,9 +231,7 @@ def _check_header(header: list[str], delimiter: str, path: Path) -> None:
     raise_all(errors)
 
 
-def _row_errors(
-    row: _Row, first: dict[str, _Row], made_in: Path | None, *, check_paths: bool
-) -> list[InputError]:
+def _row_errors(row: _Row, first: dict[str, _Row]) -> list[InputError]:
     """List what is wrong with the values of one row."""
     allowed = {
         "environment": names.ENVIRONMENTS,
@@ -245,8 +249,7 @@ def _row_errors(
         if fix:
             what = f"{column} is {value!r}" if value else f"{column} is empty"
             errors.append(InputError(what, row.where(column), fix))
-    errors += [*_name_errors(row), *_duplicate_errors(row, first), *_combination_errors(row)]
-    return errors + _path_errors(row, made_in, exists=check_paths)
+    return [*errors, *_name_errors(row), *_duplicate_errors(row, first), *_combination_errors(row)]
 
 
 def _name_errors(row: _Row) -> list[InputError]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from stietime.configuration import read_settings
 from stietime.errors import InputError, raise_all
 from stietime.plan import read_samples
+from stietime.sample_sheet import row_numbers
+from stietime.settings import expand_path
 
 if TYPE_CHECKING:
     import argparse
@@ -106,11 +108,14 @@ def check_inputs(settings: Settings, samples: Iterable[Sample]) -> list[CheckedS
     """
     opened: dict[tuple[Path, str], Contents | InputError] = {}
     checked, errors = [], []
+    sheet = expand_path(settings.samples)
+    rows = row_numbers(sheet)
     for sample in samples:
         try:
             checked.append(_check_sample(settings, sample, opened))
         except InputError as error:
-            errors.append(InputError(f"sample {sample.sample}: {error.what}", error.where, error.fix))
+            where = f"{error.where}, named in {sheet}, row {rows[sample.sample]}, column path"
+            errors.append(InputError(f"sample {sample.sample}: {error.what}", where, error.fix))
     raise_all(errors)
     return checked
 
