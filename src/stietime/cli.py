@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EXIT_DONE = 0
-EXIT_STEP_FAILED = 1
 EXIT_BAD_INPUT = 2
 
 

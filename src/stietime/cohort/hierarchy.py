@@ -15,7 +15,6 @@ from stietime import names
 Mask = NDArray[np.bool_]
 ALL: Final = "all"
 IMMUNE: Final = "immune"
-SIZE: Final = "n"
 
 
 def call_columns(cells: pd.DataFrame) -> list[str]:

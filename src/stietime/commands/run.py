@@ -8,13 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from stietime.commands.progress import follow
 from stietime.commands.validate import validate
 from stietime.configuration import read_settings
 from stietime.errors import InputError
-from stietime.plan import Plan
+from stietime.names import Outputs
 
 if TYPE_CHECKING:
     import argparse
@@ -100,17 +98,11 @@ def run(arguments: argparse.Namespace) -> int:
         The configuration, the sheet or an input file cannot be used; nothing has run.
     """
     validate(arguments.configfile)
-    config = yaml.safe_load(arguments.configfile.read_text()) or {}
-    plan = Plan.from_config(config, arguments.configfile)
+    outputs = Outputs(read_settings(arguments.configfile).results_dir)
     command = snakemake_command(arguments)
     if arguments.verbose or arguments.dry_run:
         return int(subprocess.run(command, env=environment(), check=False).returncode != 0)
     code = follow(command, environment())
     if code == 0:
-        print(f"report: {Path(plan.outputs.cohort_report).resolve()}")  # noqa: T201 - the command's answer
+        print(f"report: {Path(outputs.cohort_report).resolve()}")  # noqa: T201 - the command's answer
     return int(code != 0)
-
-
-def report_path(configfile: Path) -> Path:
-    """Path of the cohort report that a configuration leads to."""
-    return Path(read_settings(configfile).results_dir) / "reports" / "index.html"

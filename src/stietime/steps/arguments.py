@@ -51,11 +51,6 @@ def add_paths(parser: argparse.ArgumentParser, name: str, text: str) -> None:
     parser.add_argument(name, type=Path, required=True, nargs="+", metavar="FILE", help=text)
 
 
-def add_optional_path(parser: argparse.ArgumentParser, name: str, text: str) -> None:
-    """Add an argument that takes one path and may be left out."""
-    parser.add_argument(name, type=Path, default=None, metavar="FILE", help=text)
-
-
 def add_optional_paths(parser: argparse.ArgumentParser, name: str, text: str) -> None:
     """Add an argument that takes any number of paths and may be left out."""
     parser.add_argument(name, type=Path, default=[], nargs="*", metavar="FILE", help=text)
