@@ -6,6 +6,7 @@ from scipy import stats
 
 from stietime import names
 from stietime.simulate.cohort import (
+    Artefacts,
     Sample,
     design,
     planned_composition,
@@ -254,3 +255,23 @@ def test_neutrophils_look_like_real_ones(data_dir, blood):
     )
     for one, other in (totals, genes, globin):
         assert 0.6 < one / other < 1.6
+
+
+def test_artefacts_are_planted_as_asked():
+    sample = Sample("p1", names.STIE, "before")
+    asked = Artefacts(doublet_share=0.1, dying_share=0.2, ambient_umi=600.0, neutrophil_depth=0.6)
+    cells, usual = simulate_sample(sample, 1000, 3, asked), simulate_sample(sample, 1000, 3)
+    assert cells.obs["true_kind"].value_counts().to_dict() == {"cell": 700, "dying": 200, "doublet": 100}
+    n_genes = np.asarray((cells.X > 0).sum(axis=1)).ravel()
+    plain = ((usual.obs["true_lineage"] == "neutrophil") & (usual.obs["true_kind"] == "cell")).to_numpy()
+    whole = ((cells.obs["true_lineage"] == "neutrophil") & (cells.obs["true_kind"] == "cell")).to_numpy()
+    depth, plain_depth = (
+        np.asarray(x.X.sum(axis=1)).ravel()[mask] - x.obs["true_ambient_umi"].to_numpy()[mask]
+        for x, mask in ((cells, whole), (usual, plain))
+    )
+    assert np.median(depth) == pytest.approx(0.6 * np.median(plain_depth), rel=0.05)
+    assert np.median(n_genes[whole]) > 200
+    # what is planted as ambient is what genes that no cell of a lineage has show in it
+    contamination = cells.obs["true_ambient_umi"].sum() / cells.X.sum()
+    assert contamination == pytest.approx(0.19, abs=0.05)
+    assert cells.var["ambient_share"].sum() == pytest.approx(1)

@@ -22,15 +22,34 @@ Timepoint = Literal["before", "after"]
 
 TISSUES: Final = {names.STIE: "blood", names.TIME: "tumour"}
 TIMEPOINTS: Final = ("before", "after")
-DOUBLET_SHARE: Final = 0.04
-DYING_SHARE: Final = 0.05
-AMBIENT_UMI: Final = 75.0
 BATCH_DEPTH: Final = {"batch1": 1.1, "batch2": 0.85}
 IMMUNOTHERAPY: Final = {  # factors of gene expression after treatment, in the directions of the reviews
     names.TIME: {"IFNG": 2.0, "TNF": 2.0, "CD274": 2.0, "CD38": 1.8, "TGFB1": 1.5, "IL2": 0.4, "CXCL13": 1.6},
     names.STIE: {"PDCD1": 2.0, "ICOS": 1.8, "IL2RA": 1.5, "MKI67": 1.8},
 }
 TUMOUR_STRESS: Final = 1.6  # dissociation raises early-response and heat-shock genes in tumour
+
+
+@dataclass(frozen=True)
+class Artefacts:
+    """What is planted in a sample besides single healthy cells.
+
+    Parameters
+    ----------
+    doublet_share
+        Share of the droplets that hold two cells.
+    dying_share
+        Share of the droplets whose cell is dying.
+    ambient_umi
+        Median UMI of ambient RNA in a droplet.
+    neutrophil_depth
+        Factor of the UMI of neutrophils; 0.6 leaves them 200 to 400 genes.
+    """
+
+    doublet_share: float = 0.04
+    dying_share: float = 0.05
+    ambient_umi: float = 75.0
+    neutrophil_depth: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -150,15 +169,15 @@ def sample_profiles(sample: Sample, seed: int, source: Reference) -> Floats:
 
 
 def _fill_droplets(
-    rng: np.random.Generator, probability: Floats, median_umi: Floats, n_cells: int
+    rng: np.random.Generator, probability: Floats, median_umi: Floats, n_cells: int, artefacts: Artefacts
 ) -> droplet_counts.Droplets:
     """Decide what is in each droplet: cells, doublets first, then dying cells among the others."""
     population = rng.choice(len(probability), n_cells, p=probability)
-    droplets = droplet_counts.single_cells(rng, population, median_umi, AMBIENT_UMI)
-    n_doublets, n_dying = round(DOUBLET_SHARE * n_cells), round(DYING_SHARE * n_cells)
+    droplets = droplet_counts.single_cells(rng, population, median_umi, artefacts.ambient_umi)
+    n_doublets, n_dying = round(artefacts.doublet_share * n_cells), round(artefacts.dying_share * n_cells)
     order = rng.permutation(n_cells)
     second = rng.choice(len(probability), n_doublets, p=probability)
-    partners = droplet_counts.single_cells(rng, second, median_umi, AMBIENT_UMI)
+    partners = droplet_counts.single_cells(rng, second, median_umi, artefacts.ambient_umi)
     droplets = droplet_counts.add_doublets(rng, droplets, order[:n_doublets], partners)
     return droplet_counts.add_dying(rng, droplets, order[n_doublets : n_doublets + n_dying])
 
@@ -197,7 +216,9 @@ def truth_of(droplets: droplet_counts.Droplets, populations: pd.DataFrame) -> pd
     )
 
 
-def simulate_sample(sample: Sample, n_cells: int = 500, seed: int = 1) -> ad.AnnData:
+def simulate_sample(
+    sample: Sample, n_cells: int = 500, seed: int = 1, artefacts: Artefacts | None = None
+) -> ad.AnnData:
     """Simulate one sample; its cells depend on the seed and on its own name only.
 
     Parameters
@@ -205,28 +226,36 @@ def simulate_sample(sample: Sample, n_cells: int = 500, seed: int = 1) -> ad.Ann
     sample
         Patient, environment and timepoint.
     n_cells
-        Number of droplets, doublets (4 %) and dying cells (5 %) included.
+        Number of droplets, doublets and dying cells included.
     seed
         Seed of the cohort.
+    artefacts
+        Doublets, dying cells and ambient RNA; by default those of `Artefacts`.
 
     Returns
     -------
-    AnnData: X int32 CSR counts (cells x genes), var index gene symbols, obs index barcodes, obs true_lineage,
-    true_cell_type, true_state, true_kind (cell, doublet, dying), true_population, and true_partner, the
-    population of the other cell of a doublet.
+    AnnData: X int32 CSR counts (cells x genes), var index gene symbols, var ambient_share (the planted
+    ambient profile, sums to 1), obs index barcodes, obs true_lineage, true_cell_type, true_state, true_kind
+    (cell, doublet, dying), true_population, true_partner, the population of the other cell of a doublet, and
+    true_ambient_umi, the expected UMI of ambient RNA.
     """
     source = reference()
     rng = named_rng(seed, "cells", sample.name)
     profiles = sample_profiles(sample, seed, source)
     probability = planned_composition(sample, seed).reindex(source.populations.index).to_numpy()
     depth = BATCH_DEPTH[sample.batch] * np.exp(rng.normal(0, 0.1))
-    median_umi = source.populations["median_umi"].to_numpy() * depth
-    droplets = _fill_droplets(rng, probability, median_umi, n_cells)
+    artefacts = artefacts or Artefacts()
+    factor = np.where(source.populations["lineage"] == "neutrophil", artefacts.neutrophil_depth, 1.0)
+    median_umi = source.populations["median_umi"].to_numpy() * depth * factor
+    droplets = _fill_droplets(rng, probability, median_umi, n_cells, artefacts)
     ambient = (probability * median_umi) @ profiles
-    matrix = droplet_counts.draw_counts(rng, droplets, profiles, ambient / ambient.sum(), source)
-    obs = truth_of(droplets, source.populations)
+    ambient /= ambient.sum()
+    matrix = droplet_counts.draw_counts(rng, droplets, profiles, ambient, source)
+    obs = truth_of(droplets, source.populations).assign(true_ambient_umi=droplets.ambient)
     obs.index = droplet_counts.barcodes(rng, n_cells)
-    return droplet_counts.as_anndata(matrix, obs, source.genes)
+    cells = droplet_counts.as_anndata(matrix, obs, source.genes)
+    cells.var["ambient_share"] = ambient
+    return cells
 
 
 def simulate_cells(n_cells: int = 500, seed: int = 1, environment: Environment = "TIME") -> ad.AnnData:
