@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 export STIETIME_DATA ?= $(abspath ../shared/data)
 
-.PHONY: help install demo test check unit lock container clean
+.PHONY: help install demo test check unit lock container clean benchmark-quality
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY) ## make .venv from envs/requirements.lock
 
@@ -31,6 +31,9 @@ check: $(READY) ## style, types, workflow lint
 
 unit: $(READY) ## tests, among them the workflow end to end
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pytest -n $(CORES) --dist loadfile --durations 15
+
+benchmark-quality: $(READY) ## measure quality control beside the peers (QUICK=1 for small cases)
+	PYTHONPATH=. $(BIN)/python -m benchmarks.quality $(if $(QUICK),--quick)
 
 lock: $(READY) ## resolve envs/requirements.lock anew (needs uv)
 	envs/lock

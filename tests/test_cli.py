@@ -60,6 +60,8 @@ def test_a_missing_input_of_a_step_ends_with_two(tmp_path):
     done = typed(
         *("step", "assess-quality", "--counts", str(tmp_path / "none.h5ad")),
         *("--output", str(tmp_path / "q.parquet"), "--cuts", str(tmp_path / "c.tsv")),
+        *("--losses", str(tmp_path / "l.tsv"), "--ambient", str(tmp_path / "a.tsv")),
+        *("--sample-quality", str(tmp_path / "s.tsv")),
     )
     assert done.returncode == 2
     assert "none.h5ad" in done.stderr

@@ -199,3 +199,32 @@ def test_columns_come_in_the_documented_order():
         "batch",
     )
     assert "extra" not in COLUMNS
+
+
+def test_an_unfiltered_matrix_is_optional_and_not_carried(sheet, tmp_path):
+    header = (*HEADER, "raw_path")
+    with_raw, without = read_sample_sheet(sheet((*good(), "FILE"), (*good("s2"), ""), header=header))
+    assert with_raw.raw_file == tmp_path / "a.h5ad"
+    assert without.raw_file is None
+    assert "raw_path" not in with_raw.carried()
+    assert Sample.from_json(with_raw.as_json()) == with_raw
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ((*good(), "gone.h5"), ["the path gone.h5 does not exist"]),
+        ((*good(), "$NO_SUCH_VARIABLE/raw.h5"), ["variable $NO_SUCH_VARIABLE"]),
+        ((*good(modality="section"), "FILE"), ["a section has no empty droplets"]),
+    ],
+)
+def test_a_bad_unfiltered_matrix_is_told_with_its_column(sheet, row, words):
+    (error,) = problems(sheet(row, header=(*HEADER, "raw_path")))
+    assert error.where.endswith("row 2, column raw_path")
+    for word in words:
+        assert word in str(error)
+
+
+def test_both_paths_of_a_row_are_told(sheet):
+    found = problems(sheet((*good(path="none.h5ad"), "none.h5"), header=(*HEADER, "raw_path")))
+    assert [error.where.rpartition(" ")[2] for error in found] == ["path", "raw_path"]

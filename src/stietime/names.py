@@ -27,6 +27,9 @@ SPATIAL_SLOT: Final = "spatial"  # micrometres, columns x and y
 # obs columns of an input file are kept under this prefix, so that they never hide ours
 SOURCE_PREFIX: Final = "source_"
 
+# columns of `obs` that ingest measures, beside those of the sheet
+MEASURED_AT_INGEST: Final = ("pct_intronic", "n_negative_probe_counts", "area_um2", "nucleus_area_um2")
+
 # columns of per-cell tables; `cell` is `sample:barcode`
 CELL: Final = "cell"
 SAMPLE: Final = "sample"
@@ -41,6 +44,14 @@ CELL_TYPE: Final = "cell_type"
 CONFIDENCE: Final = "cell_type_confidence"
 UNKNOWN: Final = "unknown"
 KEPT: Final = "kept"  # the reason of a cell that is kept
+PROVISIONAL_LINEAGE: Final = "provisional_lineage"
+UNCLEAR: Final = "unclear"  # the provisional lineage of a cell whose markers do not tell
+
+# verdicts on a sample
+USABLE: Final = "usable"
+CAUTION: Final = "caution"
+EXCLUDED: Final = "excluded"
+SAMPLE_VERDICTS: Final = (USABLE, CAUTION, EXCLUDED)
 
 # states of the reviews that are called; columns `score_<set_id>` and `is_<state>`
 STATES: Final = ("texp", "treg", "m_mdsc", "pmn_mdsc", "ter_cell")
@@ -98,7 +109,12 @@ OUTPUT_PATHS: Final = {
     "counts": "cells/{sample}/counts.h5ad",
     "quality": "cells/{sample}/quality.parquet",
     "quality_cuts": "cells/{sample}/quality_cuts.tsv",
+    "lineage_losses": "cells/{sample}/lineage_losses.tsv",
+    "ambient": "cells/{sample}/ambient.tsv",
+    "sample_quality": "cells/{sample}/sample_quality.tsv",
+    "ambient_corrected": "cells/{sample}/ambient_corrected.h5ad",  # when quality.ambient_correction asks
     # one per cohort
+    "samples": "cohort/samples.tsv",
     "embedding": "cohort/embedding.parquet",
     "variable_genes": "cohort/variable_genes.tsv",
     "graph": "cohort/neighbours.npz",
@@ -116,6 +132,7 @@ OUTPUT_PATHS: Final = {
     "cohort": "cohort/cohort.h5ad",
     # one per sample of modality `section`
     "section_counts": "sections/{section}/counts.h5ad",
+    "section_quality": "sections/{section}/quality.parquet",
     "section_cell_types": "sections/{section}/cell_types.parquet",
     "neighbourhoods": "sections/{section}/neighbourhoods.tsv",
     "co_occurrence": "sections/{section}/co_occurrence.tsv",

@@ -17,9 +17,18 @@ from stietime.settings import Section, Settings, expand_path
 # Snakemake calls this with the wildcards of a job; text from a function is never read as a format string
 Params = Callable[[Any], str]
 
-PER_SAMPLE = ("counts", "quality", "quality_cuts", "sample_report")
+PER_SAMPLE = (
+    "counts",
+    "quality",
+    "quality_cuts",
+    "lineage_losses",
+    "ambient",
+    "sample_quality",
+    "sample_report",
+)
 PER_SECTION = (
     "section_counts",
+    "section_quality",
     "section_cell_types",
     "neighbourhoods",
     "co_occurrence",
@@ -28,6 +37,7 @@ PER_SECTION = (
     "section_report",
 )
 PER_COHORT = (
+    "samples",
     "embedding",
     "variable_genes",
     "graph",
@@ -55,6 +65,11 @@ def read_samples(settings: Settings) -> tuple[Sample, ...]:
     """
     made_in = Path(settings.simulation.output_dir) if settings.simulation else None
     return read_sample_sheet(expand_path(settings.samples), made_in=made_in)
+
+
+def _files_of(sample: Sample) -> list[str]:
+    """List the file of a sample, and the unfiltered matrix where the sheet names one."""
+    return [str(expand_path(path)) for path in (sample.path, sample.raw_path) if path]
 
 
 @dataclass(frozen=True)
@@ -133,9 +148,9 @@ class Plan:
         """Give the sample sheet's row of a job, as JSON."""
         return self._sample_of(wildcards).as_json()
 
-    def source(self, wildcards: Any) -> str:  # noqa: ANN401 - Snakemake's wildcards
-        """Give the input file of a job."""
-        return str(expand_path(self._sample_of(wildcards).path))
+    def source(self, wildcards: Any) -> list[str]:  # noqa: ANN401 - Snakemake's wildcards
+        """Give the input files of a job."""
+        return _files_of(self._sample_of(wildcards))
 
     def results(self, _wildcards: Any) -> str:  # noqa: ANN401 - Snakemake's wildcards
         """Give the folder of the results, for the steps that read many of them."""
@@ -144,7 +159,7 @@ class Plan:
     @property
     def sources(self) -> list[str]:
         """All input files, each once, in the order of the sheet."""
-        return list(dict.fromkeys(str(expand_path(sample.path)) for sample in self.samples))
+        return list(dict.fromkeys(path for sample in self.samples for path in _files_of(sample)))
 
     def options(self, group: str = "") -> Params:
         """Make a function that gives one group of options as JSON, or all of them.
@@ -175,6 +190,8 @@ class Plan:
         """Every result but the reports and the record of the run."""
         reports = ("sample_report", "section_report")
         found = [path for kind in PER_SAMPLE if kind not in reports for path in self.each_sample(kind)]
+        if self.settings.quality.ambient_correction != "none":
+            found += self.each_sample("ambient_corrected")
         found += [path for kind in PER_SECTION if kind not in reports for path in self.each_section(kind)]
         if self.cells:
             found += [getattr(self.outputs, kind) for kind in PER_COHORT]

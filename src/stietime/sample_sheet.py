@@ -26,7 +26,7 @@ FORMATS: Final = {
 """Formats of input files, each with the modalities it can hold."""
 
 REQUIRED: Final = ("sample", "patient", "environment", "modality", "format", "path")
-NOT_CARRIED: Final = ("modality", "format", "path", "subset")
+NOT_CARRIED: Final = ("modality", "format", "path", "raw_path", "subset")
 NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 VARIABLE: Final = re.compile(r"\$(?:\w+|\{[^}]*\})")
 TAKEN_NAME: Final = "index"  # the cohort report stands beside the samples' reports
@@ -74,6 +74,8 @@ class Sample(BaseModel):
     """Response to the treatment."""
     subset: str = ""
     """Rows of the file that belong to this sample, as `column=value; column=value`."""
+    raw_path: str = ""
+    """Unfiltered matrix of the same capture: a folder of an .mtx matrix, an .h5 or an .h5ad."""
     extra: dict[str, str] = {}
     """Further columns of the sheet."""
 
@@ -100,6 +102,11 @@ class Sample(BaseModel):
     def file(self) -> Path:
         """The path with `$VARIABLE` and `~` replaced."""
         return expand_path(self.path)
+
+    @property
+    def raw_file(self) -> Path | None:
+        """The unfiltered matrix, the path as in `file`; none when the sheet names none."""
+        return expand_path(self.raw_path) if self.raw_path else None
 
     def carried(self) -> dict[str, str]:
         """Columns that every cell of the sample carries: all but those that say where the file is."""
@@ -233,12 +240,8 @@ def _check_header(header: list[str], delimiter: str, path: Path) -> None:
 
 def _row_errors(row: _Row, first: dict[str, _Row]) -> list[InputError]:
     """List what is wrong with the values of one row."""
-    allowed = {
-        "environment": names.ENVIRONMENTS,
-        "modality": names.MODALITIES,
-        "format": tuple(FORMATS),
-        "species": ("human", "mouse", ""),
-    }
+    allowed = {"environment": names.ENVIRONMENTS, "modality": names.MODALITIES, "format": tuple(FORMATS)}
+    allowed["species"] = ("human", "mouse", "")
     errors = []
     for column, value in row.values.items():
         fix = ""
@@ -249,11 +252,15 @@ def _row_errors(row: _Row, first: dict[str, _Row]) -> list[InputError]:
         if fix:
             what = f"{column} is {value!r}" if value else f"{column} is empty"
             errors.append(InputError(what, row.where(column), fix))
-    return [*errors, *_name_errors(row), *_duplicate_errors(row, first), *_combination_errors(row)]
+    return [*errors, *_name_errors(row, first), *_combination_errors(row)]
 
 
-def _name_errors(row: _Row) -> list[InputError]:
+def _name_errors(row: _Row, first: dict[str, _Row]) -> list[InputError]:
     name = row.values["sample"]
+    before = first[name.casefold()]
+    if name and before is not row:
+        what = f"the sample {name} already stands in row {before.number}"
+        return [InputError(what, row.where("sample"), "give every sample its own name")]
     if not name or (NAME_PATTERN.fullmatch(name) and name != TAKEN_NAME):
         return []
     what = f"{name!r} cannot name files and cells"
@@ -263,6 +270,9 @@ def _name_errors(row: _Row) -> list[InputError]:
 
 def _combination_errors(row: _Row) -> list[InputError]:
     file_format, modality = row.values["format"], row.values["modality"]
+    if modality == names.SECTION and row.values.get("raw_path"):
+        what, fix = "a section has no empty droplets", "leave raw_path empty in the rows of sections"
+        return [InputError(what, row.where("raw_path"), fix)]
     holds = FORMATS.get(file_format, ())
     if not holds or modality not in names.MODALITIES or modality in holds:
         return []
@@ -272,29 +282,19 @@ def _combination_errors(row: _Row) -> list[InputError]:
 
 
 def _path_errors(row: _Row, made_in: Path | None, *, exists: bool) -> list[InputError]:
-    path = row.values["path"]
-    if not path:
-        return []
-    expanded = expand_path(path)
-    undefined = VARIABLE.findall(str(expanded))
-    if undefined:
-        what = f"the variable {undefined[0]} of the path {path} is not defined"
-        fix = f"define it, such as `export {undefined[0].strip('${}')}=/folder`, or write the path out"
-        return [InputError(what, row.where("path"), fix)]
-    will_be_made = made_in is not None and made_in.resolve() in expanded.resolve().parents
-    if exists and not will_be_made and not expanded.exists():
-        meaning = f" (it means {expanded})" if str(expanded) != path else ""
-        what = f"the path {path} does not exist{meaning}"
-        fix = "mend the path; it begins in the folder the run is started in"
-        return [InputError(what, row.where("path"), fix)]
-    return []
-
-
-def _duplicate_errors(row: _Row, first: dict[str, _Row]) -> list[InputError]:
-    """Say so when the name of a sample stood in a row before."""
-    name = row.values["sample"]
-    before = first[name.casefold()]
-    if not name or before is row:
-        return []
-    what = f"the sample {name} already stands in row {before.number}"
-    return [InputError(what, row.where("sample"), "give every sample its own name")]
+    errors = []
+    for column in ("path", "raw_path"):
+        path = row.values.get(column, "")
+        expanded = expand_path(path)
+        undefined = VARIABLE.findall(str(expanded))
+        will_be_made = made_in is not None and made_in.resolve() in expanded.resolve().parents
+        if undefined:
+            what = f"the variable {undefined[0]} of the path {path} is not defined"
+            fix = f"define it, such as `export {undefined[0].strip('${}')}=/folder`, or write the path out"
+            errors.append(InputError(what, row.where(column), fix))
+        elif path and exists and not will_be_made and not expanded.exists():
+            meaning = f" (it means {expanded})" if str(expanded) != path else ""
+            what = f"the path {path} does not exist{meaning}"
+            fix = "mend the path; it begins in the folder the run is started in"
+            errors.append(InputError(what, row.where(column), fix))
+    return errors

@@ -55,6 +55,7 @@ LYMPHOCYTES = planted(400, 1100, 3000)
             ["TRAV12-1", "TRBJ2-7", "IGKV3-20", "IGHD1-1"],
             ["TRAC", "TRBC1", "IGHA1"],
         ),
+        ("stress", ["FOS", "Fosb", "JUN", "HSPA1A", "Dnajb1"], ["FOSL1", "JUNOS", "HSPA13", "CCL3", "SOCS3"]),
     ],
 )
 def test_gene_families_are_told_from_their_namesakes(family, members, others):
@@ -71,6 +72,37 @@ def test_measures_counts_genes_and_shares():
     assert found["pct_mito"].tolist() == [10, 0, 0]
     assert found["pct_ribo"].tolist() == [20, 0, 0]
     assert found["pct_hb"].tolist() == [30, 0, 0]
+
+
+def test_measures_the_most_counted_genes_complexity_and_dissociation_stress():
+    genes = ["FOS", "HSPA1A", *(f"GENE{place}" for place in range(28))]
+    many = np.r_[10, 10, np.full(17, 5), np.full(10, 1), 0]  # 29 genes, 115 counts
+    few = np.r_[30, 0, np.full(3, 10), np.zeros(25, dtype=int)]
+    tiny = np.r_[np.full(9, 1), np.zeros(21, dtype=int)]
+    found = measure(sparse.csr_matrix(np.vstack([many, few, tiny])), genes)
+    np.testing.assert_allclose(found["pct_stress"], [100 * 20 / 115, 50, 100 * 2 / 9])
+    np.testing.assert_allclose(found["pct_top_genes"], [100 * 106 / 115, np.nan, np.nan])
+    np.testing.assert_allclose(
+        found["complexity"], [np.log10(29) / np.log10(115), np.log10(4) / np.log10(60), np.nan]
+    )
+    assert found["pct_intronic"].isna().all()
+    given = measure(sparse.csr_matrix(many[None]), genes, pct_intronic=np.array([12.5]))
+    assert given["pct_intronic"].tolist() == [12.5]
+
+
+def test_the_most_counted_genes_agree_with_scanpy_in_every_block(monkeypatch):
+    sc = pytest.importorskip("scanpy")
+    monkeypatch.setattr("stietime.cells.quality._CELLS_PER_BLOCK", 7)
+    counts = np.random.default_rng(2).negative_binomial(0.4, 0.1, (40, 120))
+    cells = ad.AnnData(sparse.csr_matrix(counts.astype(np.float32)))
+    theirs, _ = sc.pp.calculate_qc_metrics(cells, percent_top=[20])
+    ours = measure(sparse.csr_matrix(counts), [f"GENE{place}" for place in range(120)])
+    np.testing.assert_allclose(ours["pct_top_genes"], theirs["pct_counts_in_top_20_genes"], rtol=1e-5)
+
+
+def test_stored_zeros_are_not_genes():
+    stored = sparse.csr_matrix((np.array([3, 0, 2]), np.array([0, 1, 2]), np.array([0, 3])), shape=(1, 3))
+    assert measure(stored, ["A", "B", "C"])["n_genes"].tolist() == [2]
 
 
 def test_without_mitochondrial_genes_nothing_is_measured_or_dropped():
@@ -176,6 +208,19 @@ def test_every_dropped_cell_is_counted_once_in_the_table():
     assert (haemoglobin["n_removed"], haemoglobin["note"]) == (0, "measured, never a filter")
 
 
+def test_cells_of_an_excluded_sample_are_counted_once():
+    cuts = find_cuts(LYMPHOCYTES, LIMITS)
+    reasons = find_reasons(LYMPHOCYTES, cuts, LIMITS)
+    excluded = np.where(reasons == "kept", "sample_excluded", reasons).astype(object)
+    table = cut_table("s1", cuts, excluded)
+    assert table["n_removed"].sum() == len(LYMPHOCYTES)
+    row = table[table["metric"] == "sample"].iloc[0]
+    assert row["n_removed"] == (reasons == "kept").sum()
+    assert "excluded" in row["note"]
+    assert REASONS[-1] == "sample_excluded"
+    assert set(cut_table("s1", cuts, reasons)["metric"]).isdisjoint({"sample"})
+
+
 def test_no_cell_at_all_is_no_crash():
     cuts, (reasons,) = judged(planted(60, 5, 10))
     assert set(reasons) == {"empty"}
@@ -207,15 +252,3 @@ def test_every_neutrophil_the_authors_kept_is_kept(zilionis, grouping):
     assert neutrophils.sum() == 16
     assert kept[neutrophils].all()
     assert kept.mean() > 0.97
-
-
-@pytest.mark.data
-def test_staged_erythroid_cells_of_marrow_are_kept(data_dir):
-    cells = ad.read_h5ad(data_dir / "openproblems_bmmc_citeseq_multiome" / "cite_merged_2v.h5ad")
-    labels = cells.obs.astype(str).apply(lambda column: column.str.contains("rythro|Normoblast|Reticulocyte"))
-    erythroid = labels.any(axis=1).to_numpy()
-    counts = cells.layers.get("counts", cells.X)
-    metrics = measure(sparse.csr_matrix(counts), cells.var_names)
-    reasons = find_reasons(metrics, find_cuts(metrics, LIMITS), LIMITS)
-    assert erythroid.sum() > 50
-    assert share_kept(reasons[erythroid]) >= 0.95

@@ -98,6 +98,21 @@ def test_a_sample_that_kept_no_cell_has_rows_without_fractions(sets, name_sample
     assert table["fraction"].isna().all()
 
 
+def test_an_excluded_sample_has_rows_without_numbers_and_the_reason(sets, name_samples):
+    other = pd.DataFrame([{**SHEET, "sample": "s9", "patient": "p9", "environment": "TIME"}])
+    cells = cells_of(KINDS)
+    samples = pd.concat([name_samples(cells), name_samples(other)])
+    table = count_entities(cells, samples, sets, min_parent_cells=10, excluded={"s9": "keeps 3 cells"})
+    rows = table[table["sample"] == "s9"]
+    assert rows[["n", "n_parent", "fraction"]].isna().all(axis=None)
+    assert set(rows["note"]) == {"sample excluded: keeps 3 cells"}
+    assert set(rows["environment"]) == {"TIME"}
+    plain = count_entities(cells, name_samples(cells), sets, min_parent_cells=10)
+    ours = table[table["sample"] == "s1"].reset_index(drop=True)
+    assert rows["entity"].tolist() == plain["entity"].tolist()
+    pd.testing.assert_frame_equal(ours, plain, check_dtype=False)
+
+
 def test_granulocytes_are_not_zero_where_they_are_lost(sets, name_samples):
     tumour = {"sample": "t1", "environment": "TIME", "tissue": "lung"}
     blood = {key: n for key, n in KINDS.items() if key[0] != "neutrophil"}

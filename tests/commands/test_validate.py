@@ -191,3 +191,18 @@ def test_real_files(project, data_dir, capsys, monkeypatch):
     assert lines[2].startswith("pbmc: 996 cells x 335")
     config = project(cells_row("pbmc", "$STIETIME_DATA/symphony_pbmc_1200/symphony_pbmc_1200.h5ad"))
     assert "log values" in refused(capsys, config)
+
+
+def test_an_unfiltered_matrix_is_opened_too(project, tmp_path, capsys):
+    write_h5ad(tmp_path / "a.h5ad", np.ones((10, 8)))
+    write_h5ad(tmp_path / "raw.h5ad", np.ones((30, 8)))
+    write_h5ad(tmp_path / "other.h5ad", np.ones((30, 5)))
+    header = f"{HEADER}\traw_path"
+    config = project((*cells_row(), "raw.h5ad"), header=header)
+    assert main(["validate", "--configfile", str(config)]) == 0
+    assert capsys.readouterr().out.splitlines() == ["s1: 10 cells x 8 genes"]
+    config = project((*cells_row(), "other.h5ad"), (*cells_row("s2"), ""), header=header)
+    message = refused(capsys, config)
+    assert "sample s1: the unfiltered matrix has other genes: 3 of 8 are not in it, such as GENE5" in message
+    assert "other.h5ad, named in samples.tsv, row 2, column raw_path" in message
+    assert "s2" not in message

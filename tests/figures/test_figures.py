@@ -26,27 +26,6 @@ def test_dropped_bars_add_up_to_all_cells():
     assert _labels(axes) == ["a (n = 100)", "b (n = 0)"]
 
 
-def test_cuts_are_drawn_where_they_lie():
-    rng = np.random.default_rng(1)
-    frame = pd.DataFrame(
-        {name: rng.uniform(1, 90, 40) for name, _, _ in quality.METRICS} | {"keep": np.arange(40) > 4}
-    )
-    cuts = pd.DataFrame({"metric": ["n_counts", "pct_mito"], "lower": [10.0, np.nan], "upper": [80.0, 20.0]})
-    figure = quality.quality_histograms(frame, cuts)
-    places = [sorted(line.get_xdata()[0] for line in axes.get_lines()) for axes in figure.axes[:3]]
-    assert places[2] == [20.0]
-    assert [place for place in places[0] if np.isfinite(place)] == [10.0, 80.0]
-    assert places[1] == []
-
-
-def test_a_metric_that_was_not_measured_is_told():
-    frame = pd.DataFrame({name: [np.nan] * 3 for name, _, _ in quality.METRICS}).assign(
-        keep=True, n_counts=5.0
-    )
-    figure = quality.quality_histograms(frame, pd.DataFrame(columns=["metric", "lower", "upper"]))
-    assert [text.get_text() for text in figure.axes[1].texts] == ["not measured"]
-
-
 def test_composition_keeps_groups_apart():
     index = pd.MultiIndex.from_tuples([("STIE", "a"), ("STIE", "b"), ("TIME", "c")])
     counts = pd.DataFrame({"T cell": [1, 3, 2], "B cell": [1, 1, 2]}, index=index)

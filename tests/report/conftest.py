@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from tests.report.fabricated_quality import quality_of, write_quality
 
 from stietime import names
 from stietime.report.results import Results
@@ -80,34 +81,16 @@ def _write_counts(path: Path, n_cells: int, n_genes: int) -> None:
         facts["n_renamed"] = 3
 
 
-def _quality(sample: str, rng: np.random.Generator) -> pd.DataFrame:
-    reason = np.array(
-        ["kept"] * (N_CELLS - 6) + ["empty", "doublet", "doublet", "high_mito", "high_mito", "low_genes"]
-    )
-    return pd.DataFrame(
-        {
-            "cell": [f"{sample}:c{i}" for i in range(N_CELLS)],
-            "n_genes": rng.integers(200, 900, N_CELLS), "n_counts": rng.integers(500, 4000, N_CELLS),
-            "pct_mito": rng.uniform(0, 20, N_CELLS), "pct_ribo": rng.uniform(0, 40, N_CELLS),
-            "pct_hb": rng.uniform(0, 5, N_CELLS), "doublet_score": rng.uniform(0, 0.6, N_CELLS),
-            "is_doublet": reason == "doublet", "keep": reason == "kept", "reason": reason,
-        }
-    )  # fmt: skip
-
-
-def _write_sample(folder: Path, sample: str, rng: np.random.Generator) -> pd.DataFrame:
-    quality = _quality(sample, rng)
+def _write_sample(
+    folder: Path, row: dict[str, object], rng: np.random.Generator
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    sample = str(row["sample"])
+    quality = quality_of(sample, rng, N_CELLS)
     _write_counts(folder / "cells" / sample / "counts.h5ad", N_CELLS, 900)
-    write_table(quality, folder / "cells" / sample / "quality.parquet")
-    cuts = pd.DataFrame(
-        {
-            "sample": sample, "metric": ["n_counts", "n_genes", "pct_mito"], "lower": [150.0, 100.0, np.nan],
-            "upper": [9000.0, 3000.0, 18.0], "median": [2000.0, 500.0, 6.0], "mad": [0.3, 0.2, 2.0],
-            "n_cells": N_CELLS, "n_removed": [0, 1, 2], "note": ["", "", "capped"],
-        }
-    )  # fmt: skip
-    write_table(cuts, folder / "cells" / sample / "quality_cuts.tsv")
-    return quality[quality["keep"]]
+    summary = write_quality(
+        lambda output: folder / names.OUTPUT_PATHS[output].format(sample=sample), row, quality
+    )
+    return quality[quality["keep"]], summary
 
 
 def _cells(kept: pd.DataFrame, sheet: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
@@ -250,9 +233,9 @@ def fabricate(folder: Path) -> Fabricated:
     """Write every table of the contract for 12 samples and 2 sections."""
     rng = np.random.default_rng(7)
     sheet = _sheet()
-    kept = [
-        _write_sample(folder, sample, rng) for sample in sheet.loc[sheet["modality"] == "cells", "sample"]
-    ]
+    listed = sheet[sheet["modality"] == "cells"].to_dict("records")
+    kept, summaries = zip(*(_write_sample(folder, row, rng) for row in listed), strict=True)
+    write_table(pd.concat(summaries), folder / names.OUTPUT_PATHS["samples"])
     _write_cohort(folder, sheet, pd.concat(kept), rng)
     rows = [_write_section(folder, section, rng) for section in ("s1", "s2")]
     write_table(pd.DataFrame(rows), folder / names.OUTPUT_PATHS["sections"])

@@ -17,7 +17,8 @@ from stietime.report.pages import cohort_page, sample_page, section_page
 from stietime.storage import read_table, write_table
 
 COHORT_HEADINGS = (
-    "What this cohort is", "Samples and design", "Quality: which cells were dropped, and why",
+    "What this cohort is", "Samples and design", "Samples compared: verdicts and numbers",
+    "Quality: which cells were dropped, and why", "What each lineage lost in each sample",
     "Embedding: all cells in one picture", "Cell types", "States by environment",
     "Contrasts between environments and time points", "Claims of the reviews, weighed", "Tissue sections",
     "Planted beside recovered", "Methods, settings and provenance",
@@ -221,7 +222,8 @@ def test_a_sample_without_kept_cells_is_told(fabricated):
 
 def test_an_untested_sample_says_why_there_are_no_doublets(fabricated):
     path = fabricated.path("quality", "p1_blood_before")
-    pd.read_parquet(path).assign(doublet_score=np.nan, is_doublet=False).to_parquet(path)
+    frame = pd.read_parquet(path)
+    frame.assign(doublet_score=np.nan, is_doublet=False, doublet_evidence="").to_parquet(path)
     html, _ = sample_page(fabricated.open("p1_blood_before"))
     assert "No doublet score: a sample needs 100 cells, this one has 60." in html
 

@@ -56,6 +56,8 @@ def step(name, *arguments, settings=None):
 
 def assess(folder, settings=None):
     outputs = ("--output", folder / "quality.parquet", "--cuts", folder / "cuts.tsv")
+    outputs += ("--losses", folder / "losses.tsv", "--ambient", folder / "ambient.tsv")
+    outputs += ("--sample-quality", folder / "sample_quality.tsv")
     return step("assess-quality", "--counts", folder / "counts.h5ad", *outputs, settings=settings)
 
 
@@ -102,7 +104,8 @@ def test_quality_covers_every_cell_and_drops_the_dying(cohort):
         assert quality.loc[obs["source_dying"].to_numpy(dtype=bool), "reason"].isin(["high_mito"]).all()
         assert quality.columns.tolist() == [
             *("n_genes", "n_counts", "pct_mito", "pct_ribo", "pct_hb"),
-            *("doublet_score", "is_doublet", "keep", "reason"),
+            *("pct_stress", "pct_top_genes", "complexity", "pct_intronic", "provisional_lineage"),
+            *("doublet_score", "is_doublet", "doublet_evidence", "erythroid_kind", "keep", "reason"),
         ]
 
 
@@ -113,7 +116,7 @@ def test_cuts_account_for_every_dropped_cell_and_say_what_was_not_tested(cohort)
         assert cuts.loc["pct_ribo", "note"].startswith("not measured")
     assert cuts.loc["doublet_score", "note"].startswith("not tested: 2 cells")
     tested = pd.read_csv(cohort / "p1_blood" / "cuts.tsv", sep="\t").set_index("metric")
-    assert tested.loc["doublet_score", "note"].startswith(("threshold", "no two modes", "the minimum"))
+    assert tested.loc["doublet_score", "note"].startswith("0.8 % doublets per 1,000 cells")
 
 
 def test_embedding_holds_the_kept_cells_in_the_order_of_samples(cohort):

@@ -60,11 +60,16 @@ def cohort(tmp_path):
     return tmp_path, paths
 
 
-def run_compare(folder, paths, **settings):
+def run_compare(folder, paths, *, excluded=(), **settings):
+    """Type the step; of the samples, those in `excluded` have that verdict."""
+    samples = pd.DataFrame({"sample": [ad.read_h5ad(path).obs["sample"].iloc[0] for path in paths]})
+    samples["verdict"] = np.where(samples["sample"].isin(excluded), names.EXCLUDED, names.USABLE)
+    samples["reason"] = np.where(samples["sample"].isin(excluded), "too bad", "")
+    storage.write_table(samples, folder / "samples.tsv")
     return cli.main(
         [
             *("step", "compare", "--cells", str(folder / "cells.parquet")),
-            *("--counts", *map(str, paths)),
+            *("--counts", *map(str, paths), "--samples", str(folder / "samples.tsv")),
             *("--settings", Comparison(**settings).as_json()),
             *("--composition", str(folder / "composition.tsv"), "--contrasts", str(folder / "contrasts.tsv")),
         ]
@@ -141,6 +146,73 @@ def test_a_sample_that_kept_no_cell_is_in_the_composition(cohort):
         assert contrasts.loc[key, "n_pairs"] == 3
 
 
+def test_an_excluded_sample_is_named_and_takes_no_part(cohort, caplog):
+    folder, paths = cohort
+    cells = storage.read_table(folder / "cells.parquet")
+    storage.write_table(cells[cells["sample"] != "p4_STIE"], folder / "cells.parquet")
+    assert run_compare(folder, paths) == 0
+    missing = storage.read_table(folder / "contrasts.tsv")
+    assert run_weigh(folder) == 0
+    expected = storage.read_table(folder / "claims.tsv")
+    with caplog.at_level("WARNING"):
+        assert run_compare(folder, paths, excluded=["p4_STIE"]) == 0
+    assert "p4_STIE is excluded (too bad)" in caplog.text
+    composition = storage.read_table(folder / "composition.tsv")
+    rows = composition[composition["sample"] == "p4_STIE"]
+    assert len(rows) == len(composition[composition["sample"] == "p3_STIE"]) > 0
+    assert rows[["n", "n_parent", "fraction"]].isna().all(axis=None)
+    assert set(rows["note"]) == {"sample excluded: too bad"}
+    assert set(rows["patient"]) == {"p4"}
+    text = (folder / "composition.tsv").read_text()
+    assert "p1_STIE\tcd8_t\tcell_type\t60\tt_cell\t60\t1.0\t" in text  # counts stay whole numbers
+    # the numbers are those of a cohort in which the sample has no cells; the notes say more
+    contrasts = storage.read_table(folder / "contrasts.tsv")
+    pd.testing.assert_frame_equal(contrasts.drop(columns="note"), missing.drop(columns="note"))
+    assert contrasts["note"].str.startswith("1 sample excluded (p4_STIE)").all()
+    texp = contrasts.query("entity == 'texp' and kind == 'cell_fraction'").iloc[0]
+    assert texp["note"] == "1 sample excluded (p4_STIE); smallest exact p with 3 pairs is 0.25"
+    assert run_weigh(folder) == 0
+    claims = storage.read_table(folder / "claims.tsv")
+    pd.testing.assert_frame_equal(claims.drop(columns="detail"), expected.drop(columns="detail"))
+    tested = claims[claims["p"].notna()]
+    assert len(tested)
+    assert (tested["n_patients"] == 3).all()
+    assert tested["detail"].str.contains("1 sample excluded").all()
+
+
+def test_a_contrast_whose_samples_are_all_excluded_is_not_measured(cohort):
+    folder, paths = cohort
+    cells = storage.read_table(folder / "cells.parquet")
+    storage.write_table(cells[cells["environment"] == "STIE"], folder / "cells.parquet")
+    tumours = [f"p{number}_TIME" for number in range(1, 5)]
+    assert run_compare(folder, paths, excluded=tumours) == 0
+    contrasts = storage.read_table(folder / "contrasts.tsv")
+    assert set(contrasts["contrast"]) == {"stie_vs_time"}
+    assert set(contrasts["status"]) == {"not measured"}
+    assert contrasts[["estimate", "p", "q"]].isna().all(axis=None)
+    assert contrasts["note"].str.startswith("4 samples excluded (p1_TIME, p2_TIME, p3_TIME, p4_TIME)").all()
+    assert run_weigh(folder) == 0
+    claims = storage.read_table(folder / "claims.tsv")
+    assert set(claims["verdict"]) == {names.NOT_TESTABLE}
+    assert "not measured" in set(claims["reason"])
+
+
+def test_verdicts_that_do_not_fit_the_cells_are_an_input_error(cohort, capsys):
+    folder, paths = cohort
+    assert run_compare(folder, paths, excluded=["p1_STIE"]) == 2
+    assert "the sample p1_STIE is excluded, but 120 of its cells are kept" in capsys.readouterr().err
+    words = ["step", "compare", "--cells", folder / "cells.parquet", "--counts", *paths]
+    words += ["--samples", folder / "samples.tsv"]
+    words += ["--composition", folder / "composition.tsv", "--contrasts", folder / "contrasts.tsv"]
+    verdicts = {"sample": ["p1_STIE"], "verdict": ["usable"], "reason": [""]}
+    storage.write_table(pd.DataFrame(verdicts), folder / "samples.tsv")
+    assert cli.main([*map(str, words)]) == 2
+    assert "the sample p4_TIME has no verdict" in capsys.readouterr().err
+    storage.write_table(pd.DataFrame({**verdicts, "verdict": ["good"]}), folder / "samples.tsv")
+    assert cli.main([*map(str, words)]) == 2
+    assert "has the verdict 'good'" in capsys.readouterr().err
+
+
 def test_a_cohort_without_a_contrast_still_weighs_every_claim(cohort):
     folder, paths = cohort
     cells = storage.read_table(folder / "cells.parquet")
@@ -167,7 +239,9 @@ def test_an_unknown_option_is_an_input_error(cohort, capsys):
 
 def test_the_step_starts_without_scanpy(cohort):
     folder, paths = cohort
+    assert run_compare(folder, paths) == 0
     words = ["step", "compare", "--cells", folder / "cells.parquet", "--counts", *paths]
+    words += ["--samples", folder / "samples.tsv"]
     words += ["--composition", folder / "composition.tsv", "--contrasts", folder / "contrasts.tsv"]
     code = f"import sys; from stietime.cli import main; main({[*map(str, words)]}); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,10 +7,12 @@ import subprocess
 import sys
 
 import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from scipy.io import mmwrite
 
 from stietime.cli import main
 from stietime.sample_sheet import Sample
@@ -156,3 +158,158 @@ def test_a_zilionis_sample_through_the_command(data_dir, tmp_path, monkeypatch):
     mine = source[(source.obs["Tissue"] == "blood") & (source.obs["Patient"] == "p1")]
     assert cells.X.sum() == mine.X.sum()
     assert list(cells.obs["source_Major.cell.type"]) == list(mine.obs["Major.cell.type"])
+
+
+GENES = ["CD4", "IL8", "CD3E", "CD3E", "TMEM173"]  # two that are summed, two of old names
+
+
+@pytest.fixture
+def capture(tmp_path):
+    """Give a function that writes a capture's cells and its unfiltered matrix, and the row that names both."""
+    rng = np.random.default_rng(7)
+    cells, empty = rng.poisson(40, (12, 5)), rng.poisson(3, (50, 5))
+    cells[0] = [1, 2, 0, 0, 3]  # a shallow cell: known as a cell, so no empty droplet
+    empty[:2] = 0
+    big = rng.poisson(60, (3, 5))  # beyond 100 counts, no cell of the sample: left out
+    names = [
+        f"ACGTACGTACG{'ACGT'[i // 64]}{'ACGT'[i // 16 % 4]}{'ACGT'[i // 4 % 4]}{'ACGT'[i % 4]}-1"
+        for i in range(65)
+    ]
+    raw = np.vstack([cells, empty, big])
+    tidy = ad.AnnData(sparse.csr_matrix(cells), obs=pd.DataFrame(index=names[:12]))
+    tidy.var_names = GENES
+    tidy.write_h5ad(tmp_path / "cells.h5ad")
+
+    def write(suffix, *, genes=GENES, barcodes=names, rows=slice(None)):
+        path = tmp_path / f"raw{suffix}"
+        matrix, barcodes = sparse.csr_matrix(raw[rows]), np.array(barcodes)[rows]
+        {"": write_folder, ".h5": write_h5, ".h5ad": write_h5ad}[suffix](path, matrix, barcodes, genes)
+        return row(tmp_path / "cells.h5ad", subset="", raw_path=str(path)), empty.sum(axis=0)
+
+    return write
+
+
+def write_folder(path, matrix, barcodes, genes):
+    path.mkdir()
+    mmwrite(path / "matrix.mtx", matrix.T.astype(int))
+    (path / "barcodes.tsv").write_text("\n".join(barcodes) + "\n")
+    (path / "features.tsv").write_text("".join(f"ID{i}\t{g}\tGene Expression\n" for i, g in enumerate(genes)))
+
+
+def write_h5(path, matrix, barcodes, genes):
+    by_droplet = sparse.csr_matrix(matrix)
+    with h5py.File(path, "w") as handle:
+        group = handle.create_group("matrix")
+        for key in ("data", "indices", "indptr"):
+            group[key] = getattr(by_droplet, key)
+        group["shape"] = [matrix.shape[1], matrix.shape[0]]
+        group["barcodes"] = np.array(barcodes, dtype="S")
+        features = {"id": [f"ID{i}" for i in range(len(genes))], "name": genes}
+        for key, values in (features | {"feature_type": ["Gene Expression"] * len(genes)}).items():
+            group[f"features/{key}"] = np.array(values, dtype="S")
+
+
+def write_h5ad(path, matrix, barcodes, genes):
+    droplets = ad.AnnData(matrix, obs=pd.DataFrame(index=list(barcodes)))
+    droplets.var_names = list(genes)
+    droplets.write_h5ad(path)
+
+
+def ingest(sample, output):
+    return main(["step", "ingest", "--sample", sample, "--output", str(output)])
+
+
+@pytest.mark.filterwarnings("ignore:Variable names are not unique")
+@pytest.mark.parametrize("suffix", ["", ".h5", ".h5ad"])
+def test_empty_droplets_of_an_unfiltered_matrix_are_summed(capture, tmp_path, suffix):
+    sample, by_gene = capture(suffix)
+    assert ingest(sample, tmp_path / "counts.h5ad") == 0
+    cells = read_cells(tmp_path / "counts.h5ad")
+    assert list(cells.var_names) == ["CD4", "CXCL8", "CD3E", "STING1"]
+    found = cells.var["empty_droplet_counts"]
+    assert found.dtype == np.int64
+    expected = [by_gene[0], by_gene[1], by_gene[2] + by_gene[3], by_gene[4]]
+    assert found.tolist() == expected
+    assert cells.uns["ingest"]["n_empty_droplets"] == 48  # two of 50 hold nothing
+    assert cells.uns["ingest"]["n_cells_in_raw_matrix"] == 12
+    assert "raw_path" not in cells.obs
+    assert cells.uns["ingest"]["raw_path"] == json.loads(sample)["raw_path"]
+    assert cells.X.sum() == ad.read_h5ad(tmp_path / "cells.h5ad").X.sum()
+
+
+@pytest.mark.filterwarnings("ignore:Variable names are not unique")
+def test_cells_are_found_by_the_sequence_of_their_barcodes(capture, tmp_path):
+    capture(".h5ad")
+    droplets = ad.read_h5ad(tmp_path / "raw.h5ad")
+    barcodes = [name.removesuffix("-1") for name in droplets.obs_names]
+    (tmp_path / "raw.h5ad").unlink()
+    sample, by_gene = capture(".h5ad", barcodes=barcodes)
+    assert ingest(sample, tmp_path / "counts.h5ad") == 0
+    cells = read_cells(tmp_path / "counts.h5ad")
+    assert cells.uns["ingest"]["n_cells_in_raw_matrix"] == 12
+    assert cells.var["empty_droplet_counts"].sum() == by_gene.sum()
+
+
+@pytest.mark.filterwarnings("ignore:Variable names are not unique")
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"genes": ["CD4", "IL8", "CD3E", "CD3E", "CD19"]}, ["has other genes: 1 of 4", "such as STING1"]),
+        ({"rows": slice(0, 12)}, ["no droplet beside the cells has 1 to 100 counts"]),
+        ({"barcodes": [f"TTTTTTTTGGGG{i}" for i in range(65)]}, ["none of the 12 cells", "TTTTTTTTGGGG0"]),
+    ],
+)
+def test_an_unfiltered_matrix_of_something_else_is_refused(capture, tmp_path, capsys, changes, words):
+    sample, _ = capture(".h5ad", **changes)
+    assert ingest(sample, tmp_path / "counts.h5ad") == 2
+    message = capsys.readouterr().err
+    for word in [*words, str(tmp_path / "raw.h5ad"), "leave raw_path empty"]:
+        assert word in message
+    assert not (tmp_path / "counts.h5ad").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("gone.h5", "the unfiltered matrix does not exist"),
+        ("raw.txt", "cannot be told from the name raw.txt"),
+    ],
+)
+def test_an_unfiltered_matrix_must_be_there_and_of_a_known_kind(capture, tmp_path, capsys, name, words):
+    capture(".h5ad")
+    (tmp_path / "raw.txt").write_text("1")
+    sample = row(tmp_path / "cells.h5ad", subset="", raw_path=str(tmp_path / name))
+    assert ingest(sample, tmp_path / "counts.h5ad") == 2
+    assert words in capsys.readouterr().err
+
+
+def unfiltered(tmp_path, n_used, n_unused):
+    """Write droplets of a few counts, cells, and barcodes that no molecule bears."""
+    rng = np.random.default_rng(3)
+    counts = np.vstack([rng.poisson(1, (n_used, 20)) + np.eye(20)[0], rng.poisson(50, (30, 20))])
+    counts = np.vstack([np.zeros((n_unused, 20)), counts])
+    write_h5ad(
+        tmp_path / "raw.h5ad",
+        sparse.csr_matrix(counts.astype(np.float32)),
+        [f"AC{i}-1" for i in range(len(counts))],
+        [f"GENE{i}" for i in range(20)],
+    )
+    return row(tmp_path / "raw.h5ad", subset="")
+
+
+def test_barcodes_without_a_count_are_left_out_of_an_unfiltered_matrix(tmp_path):
+    assert ingest(unfiltered(tmp_path, 2500, 500), tmp_path / "counts.h5ad") == 0
+    cells = read_cells(tmp_path / "counts.h5ad")
+    assert cells.n_obs == 2530
+    assert cells.obs_names[0] == "p1_blood:AC500-1"
+    facts = cells.uns["ingest"]
+    assert (facts["n_cells_in_file"], facts["n_cells"]) == (3030, 2530)
+    assert (facts["n_barcodes_left_out"], facts["n_cells_without_counts"]) == (500, 0)
+
+
+def test_cells_without_a_count_stay_in_a_matrix_of_cells(tmp_path):
+    assert ingest(unfiltered(tmp_path, 40, 10), tmp_path / "counts.h5ad") == 0
+    cells = read_cells(tmp_path / "counts.h5ad")
+    assert cells.n_obs == 80
+    assert cells.uns["ingest"]["n_cells_without_counts"] == 10
+    assert "n_barcodes_left_out" not in cells.uns["ingest"]

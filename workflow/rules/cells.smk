@@ -4,13 +4,49 @@ rule assess_quality:
     output:
         quality=OUT.quality,
         cuts=OUT.quality_cuts,
+        losses=OUT.lineage_losses,
+        ambient=OUT.ambient,
+        summary=OUT.sample_quality,
     log:
         OUT.log("assess_quality/{sample}"),
     params:
         settings=PLAN.options("quality"),
     shell:
-        "stietime step assess-quality --counts {input.counts:q} --settings {params.settings:q}"
-        " --output {output.quality:q} --cuts {output.cuts:q} 2> {log:q}"
+        "stietime step assess-quality --counts {input.counts:q} --settings {params.settings:q} --output"
+        " {output.quality:q} --cuts {output.cuts:q} --losses {output.losses:q} --ambient {output.ambient:q}"
+        " --sample-quality {output.summary:q} 2> {log:q}"
+
+
+rule collect_samples:
+    input:
+        summaries=PLAN.each_sample("sample_quality"),
+    output:
+        samples=OUT.samples,
+    log:
+        OUT.log("collect_samples"),
+    params:
+        settings=PLAN.options("quality"),
+    shell:
+        "stietime step collect-samples --sample-quality {input.summaries:q} --settings {params.settings:q}"
+        " --output {output.samples:q} 2> {log:q}"
+
+
+rule correct_ambient:
+    input:
+        counts=OUT.counts,
+        quality=OUT.quality,
+        ambient=OUT.ambient,
+        summary=OUT.sample_quality,
+    output:
+        corrected=OUT.ambient_corrected,
+    log:
+        OUT.log("correct_ambient/{sample}"),
+    params:
+        settings=PLAN.options("quality"),
+    shell:
+        "stietime step correct-ambient --counts {input.counts:q} --quality {input.quality:q} --ambient"
+        " {input.ambient:q} --sample-quality {input.summary:q} --settings {params.settings:q}"
+        " --output {output.corrected:q} 2> {log:q}"
 
 
 rule integrate:

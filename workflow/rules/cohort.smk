@@ -2,6 +2,7 @@ rule compare:
     input:
         cells=OUT.cells,
         counts=PLAN.each_sample("counts"),
+        samples=OUT.samples,
     output:
         composition=OUT.composition,
         contrasts=OUT.contrasts,
@@ -10,8 +11,9 @@ rule compare:
     params:
         settings=PLAN.options("comparison"),
     shell:
-        "stietime step compare --cells {input.cells:q} --counts {input.counts:q} --settings"
-        " {params.settings:q} --composition {output.composition:q} --contrasts {output.contrasts:q} 2> {log:q}"
+        "stietime step compare --cells {input.cells:q} --counts {input.counts:q} --samples {input.samples:q}"
+        " --settings {params.settings:q} --composition {output.composition:q}"
+        " --contrasts {output.contrasts:q} 2> {log:q}"
 
 
 rule weigh_claims:

@@ -14,9 +14,24 @@ rule ingest_section:
         " --output {output.counts:q} 2> {log:q}"
 
 
+rule assess_section:
+    input:
+        counts=OUT.section_counts,
+    output:
+        quality=OUT.section_quality,
+    log:
+        OUT.log("assess_section/{section}"),
+    params:
+        settings=PLAN.options("quality"),
+    shell:
+        "stietime step assess-section --counts {input.counts:q} --settings {params.settings:q}"
+        " --output {output.quality:q} 2> {log:q}"
+
+
 rule map_cells:
     input:
         counts=OUT.section_counts,
+        quality=OUT.section_quality,
     output:
         cell_types=OUT.section_cell_types,
     log:
@@ -24,8 +39,8 @@ rule map_cells:
     params:
         settings=PLAN.options("annotation"),
     shell:
-        "stietime step map-cells --counts {input.counts:q} --settings {params.settings:q}"
-        " --output {output.cell_types:q} 2> {log:q}"
+        "stietime step map-cells --counts {input.counts:q} --quality {input.quality:q} --settings"
+        " {params.settings:q} --output {output.cell_types:q} 2> {log:q}"
 
 
 rule find_neighbourhoods:

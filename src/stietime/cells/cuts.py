@@ -1,23 +1,45 @@
-"""Where the cuts of quality lie within a sample.
+"""Where the cuts of quality lie within a sample, for each provisional lineage.
 
 Cuts are set by the median absolute deviation (MAD, scaled by 1.4826 so that it equals the standard
-deviation of normal data), as scater's `isOutlier` does (McCarthy et al., Bioinformatics 2017). Guards keep
-real populations from being taken for outliers:
+deviation of normal data), as scater's `isOutlier` does (McCarthy et al., Bioinformatics 2017), among the
+cells of one lineage: a neutrophil is compared with neutrophils, a tumour cell with tumour cells. Lineages of
+few cells are judged with the whole sample. Guards keep real populations from being taken for outliers, and
+dying cells from being taken for a population:
 
 - cells of little RNA (neutrophils, PMN-MDSC, platelets): the lower cuts never rise above fixed bounds;
 - red cells and Ter cells: few counts or genes are not held against a cell that is rich in haemoglobin;
-- a cut of counts or genes beyond which lies more than a given share of the sample has caught a population,
-  not
+- a cut of counts or genes beyond which lies more than a given share of the cells has caught a population, not
   outliers: it is not applied, and its note says so;
-- the MAD of a few cells, or of values that are mostly equal, says nothing: only the fixed limits hold.
+- the MAD of a few cells, or of values that are mostly equal, says nothing: only the fixed limits hold;
+- dying cells raise the spread of the mitochondrial share: it is taken below the median, where they are not,
+  and again without the cells above the cut;
+- a lineage that mostly dies (its high share goes with a loss of other RNA) does not set its own cut of the
+  mitochondrial share; one of stressed tumour cells (a high share, no loss) does;
+- a cell whose lineage is unclear is not known to be of a lineage of little RNA: its lower cuts are stricter.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+
+from stietime.cells.cell_types import ERYTHROID
+from stietime.cells.metric_cuts import (
+    ALL,
+    NAN,
+    Cut,
+    Limits,
+    depth_cut,
+    described,
+    is_empty,
+    is_red_cell,
+    lift,
+    median_and_mad,
+    mito_cut,
+)
+from stietime.names import PROVISIONAL_LINEAGE, UNCLEAR
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,224 +48,165 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
     Mask = NDArray[np.bool_]
 
-MAD_TO_SD: Final = 1.4826
-NAN: Final = float("nan")
+__all__ = ["ALL", "Cut", "Limits", "find_cuts", "is_empty", "is_red_cell", "lineages_of", "rows_of_cut"]
+
+_DEPTH: Final = ("n_counts", "n_genes")
+_DESCRIBED: Final = ("pct_ribo", "pct_hb", "pct_stress", "pct_top_genes", "complexity", "pct_intronic")
+_LOSS_OF_RNA: Final = -0.3  # rank correlation of the mitochondrial share with other counts in a dying lineage
+_MIN_CELLS_FOR_MEDIAN: Final = 10
+_MAX_UNCLEAR: Final = 0.5
+_UNCLEAR_MADS: Final = 0.8  # dying cells lose their markers first, so they are many among the unclear
+_UNCLEAR_FOLD: Final = 8.0  # a cell of unclear lineage with this many times less than the median is no cell
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What decides the cuts; see `stietime.settings.Quality` for the meaning of each.
-
-    Parameters
-    ----------
-    n_mads_counts, n_mads_genes, n_mads_mito
-        Number of scaled MADs from the median, on log(1 + x) for counts and genes.
-    pct_mito_floor, pct_mito_ceiling
-        The cut of the mitochondrial share lies between them, in percent.
-    min_counts, min_genes
-        Fixed floors; cells below are empty, and no median is taken over them.
-    max_lower_cut_counts, max_lower_cut_genes
-        The adaptive lower cuts are never set above these.
-    min_pct_hb_red_cell
-        From this share of haemoglobin on, few counts or genes are not held against a cell, in percent.
-    max_outlier_fraction
-        A cut of counts or genes that more than this share of the cells lies beyond is not applied.
-    min_cells_for_mads
-        With fewer cells, only the fixed floors and ceilings hold.
-    """
-
-    n_mads_counts: float = 5
-    n_mads_genes: float = 5
-    n_mads_mito: float = 5
-    pct_mito_floor: float = 10
-    pct_mito_ceiling: float = 50
-    min_counts: float = 50
-    min_genes: float = 20
-    max_lower_cut_counts: float = 150
-    max_lower_cut_genes: float = 100
-    min_pct_hb_red_cell: float = 20
-    max_outlier_fraction: float = 0.1
-    min_cells_for_mads: int = 50
+def lineages_of(metrics: pd.DataFrame) -> NDArray[np.object_]:
+    """Return the provisional lineage of each cell; `all` in metrics that have none."""
+    if PROVISIONAL_LINEAGE not in metrics:
+        return np.full(len(metrics), ALL, dtype=object)
+    return metrics[PROVISIONAL_LINEAGE].to_numpy(dtype=object)
 
 
-@dataclass(frozen=True)
-class Cut:
-    """Where the cuts of one metric lie in one sample.
+def rows_of_cut(cut: Cut, lineages: NDArray[np.object_], own: set[str]) -> Mask:
+    """Say which cells a cut judges.
 
     Parameters
     ----------
-    metric
-        Column of the metrics; `empty` for the fixed floors.
-    lower, upper
-        A cell below `lower` or above `upper` is dropped, in the unit of the metric; nan where there is no
-        cut.
-    median
-        Median over the cells that are not empty, in the unit of the metric.
-    mad
-        Scaled MAD; of log(1 + x) for counts and genes, in percent for shares.
-    n_cells
-        Number of cells the median is taken over.
-    note
-        What a reader must know: a guard that acted, a metric that was not measured.
+    cut
+        The cut.
+    lineages
+        Provisional lineage of each cell.
+    own
+        The lineages that have cuts of this metric of their own.
     """
-
-    metric: str
-    lower: float = NAN
-    upper: float = NAN
-    median: float = NAN
-    mad: float = NAN
-    n_cells: int = 0
-    note: str = ""
-
-    def below(self, values: Vector) -> Mask:
-        """Say which values lie below the lower cut; none where there is no cut or no value."""
-        return np.asarray(values < self.lower)
-
-    def above(self, values: Vector) -> Mask:
-        """Say which values lie above the upper cut; none where there is no cut or no value."""
-        return np.asarray(values > self.upper)
-
-    def with_note(self, note: str) -> Cut:
-        """Return the cut with a further note."""
-        return replace(self, note="; ".join(filter(None, (self.note, note))))
+    if cut.lineage != ALL:
+        return np.asarray(lineages == cut.lineage)
+    return ~np.isin(lineages, list(own))
 
 
-def median_and_mad(values: Vector) -> tuple[float, float]:
-    """Return the median and the MAD, scaled by 1.4826 to the standard deviation of normal data."""
-    median = float(np.median(values))
-    return median, float(MAD_TO_SD * np.median(np.abs(values - median)))
+def _mostly_dies(cells: pd.DataFrame, sample: Cut) -> bool:
+    """Say whether most cells lie above the mitochondrial cut of the sample, with a loss of other RNA."""
+    from scipy.stats import rankdata
+
+    if not np.median(cells["pct_mito"]) > sample.upper:
+        return False
+    other = cells["n_counts"] * (100 - cells["pct_mito"])
+    ranks = np.corrcoef(rankdata(cells["pct_mito"]), rankdata(other))
+    return bool(ranks[0, 1] < _LOSS_OF_RNA)
 
 
-def is_red_cell(metrics: pd.DataFrame, limits: Limits) -> Mask:
-    """Say which cells are so rich in haemoglobin that few counts or genes are not held against them."""
-    return (metrics["pct_hb"] >= limits.min_pct_hb_red_cell).to_numpy()
+def _columns(cells: pd.DataFrame) -> dict[str, Vector]:
+    return {
+        name: cells[name].to_numpy(dtype=np.float64)
+        for name in (*_DEPTH, "pct_mito", *_DESCRIBED)
+        if name in cells
+    }
 
 
-def is_empty(metrics: pd.DataFrame, limits: Limits) -> Mask:
-    """Say which cells are empty: fewer counts than the floor, or fewer genes unless rich in haemoglobin."""
-    few_genes = (metrics["n_genes"] < limits.min_genes) & ~is_red_cell(metrics, limits)
-    return ((metrics["n_counts"] < limits.min_counts) | few_genes).to_numpy()
+def _group_cuts(lineage: str, cells: pd.DataFrame, limits: Limits) -> dict[str, Cut]:
+    """Find the cuts of the cells that are judged together, by metric."""
+    columns, red_cells = _columns(cells), is_red_cell(cells, limits)
+    bounds = {
+        "n_counts": (limits.n_mads_counts, limits.max_lower_cut_counts),
+        "n_genes": (limits.n_mads_genes, limits.max_lower_cut_genes),
+    }
+    cuts = {
+        name: depth_cut(
+            Cut(name, lineage), columns[name], red_cells, n_mads=n_mads, max_lower=most, limits=limits
+        )
+        for name, (n_mads, most) in bounds.items()
+    }
+    cuts["pct_mito"] = mito_cut(Cut("pct_mito", lineage), columns["pct_mito"], limits)
+    for name in _DESCRIBED:
+        if name in columns:
+            cuts[name] = described(Cut(name, lineage, note="measured, never a filter"), columns[name])
+    return cuts
 
 
-def depth_cut(
-    metric: str, values: Vector, red_cells: Mask, *, n_mads: float, max_lower: float, limits: Limits
-) -> Cut:
-    """Find the cuts of counts or genes: median -/+ `n_mads` MADs of log(1 + x), under the guards.
+def _own_cuts(lineage: str, cells: pd.DataFrame, sample: dict[str, Cut], limits: Limits) -> list[Cut]:
+    """Find the cuts of one lineage; one that mostly dies takes the mitochondrial cut of the sample."""
+    if len(cells) < limits.min_cells_for_mads:
+        return _few_cells_cut(lineage, cells, sample["pct_mito"], limits)
+    cuts = _group_cuts(lineage, cells, limits)
+    if _mostly_dies(cells, sample["pct_mito"]):
+        note = "the lineage mostly dies, with a loss of other RNA: judged with the whole sample"
+        cuts["pct_mito"] = replace(cuts["pct_mito"], upper=sample["pct_mito"].upper, note=note)
+    elif lineage == ERYTHROID and cuts["pct_mito"].upper < sample["pct_mito"].upper:
+        note = "red cells have no mitochondria, erythroblasts do: the cut of the whole sample"
+        cuts["pct_mito"] = replace(cuts["pct_mito"], upper=sample["pct_mito"].upper, note=note)
+    return list(cuts.values())
 
-    Parameters
-    ----------
-    metric
-        Name of the metric.
-    values
-        Counts or genes of the cells of one sample that are not empty.
-    red_cells
-        Cells that the lower cut does not touch.
-    n_mads
-        Number of scaled MADs.
-    max_lower
-        The lower cut is never set above this.
-    limits
-        The smallest number of cells for a MAD, and the largest share of outliers.
+
+def _few_cells_cut(lineage: str, cells: pd.DataFrame, sample: Cut, limits: Limits) -> list[Cut]:
+    """Raise the mitochondrial cut of a lineage of few cells whose median is higher than that of the sample.
+
+    The median of some ten cells is known well enough, their spread is not: the cut is that of the sample
+    times the ratio of the medians. Without a rise the lineage has no cut of its own.
     """
-    n = len(values)
-    cut = Cut(metric, median=float(np.median(values)) if n else NAN, n_cells=n)
-    if n < limits.min_cells_for_mads:
-        return cut.with_note(f"no adaptive cut: {n} cells, fewer than {limits.min_cells_for_mads}")
-    centre, mad = median_and_mad(np.log1p(values))
-    cut = replace(cut, mad=mad)
-    if mad == 0:
-        return cut.with_note("no adaptive cut: most cells have the same value")
-    lower, upper = np.expm1([centre - n_mads * mad, centre + n_mads * mad])
-    cut = replace(cut, lower=min(max_lower, float(lower)), upper=float(upper))
-    cut = _lift(cut, "lower", cut.below(values) & ~red_cells, limits)
-    return _lift(cut, "upper", cut.above(values), limits)
-
-
-def _lift(cut: Cut, side: str, beyond: Mask, limits: Limits) -> Cut:
-    """Lift one side of a cut when so many cells lie beyond it that they are a population."""
-    if beyond.mean() <= limits.max_outlier_fraction:
-        return cut
+    median = float(np.median(cells["pct_mito"]))
+    rises = median > sample.median > 0 and sample.n_cells >= limits.min_cells_for_mads
+    if len(cells) < _MIN_CELLS_FOR_MEDIAN or not rises or _mostly_dies(cells, sample):
+        return []
+    upper = min(sample.upper * median / sample.median, limits.pct_mito_ceiling)
     note = (
-        f"{side} cut at {getattr(cut, side):.0f} not applied: {beyond.sum()} cells ({beyond.mean():.0%}) "
-        "lie beyond it, a population and not outliers"
+        f"{len(cells)} cells, fewer than {limits.min_cells_for_mads}: their median, the spread of the sample"
     )
-    lifted = replace(cut, lower=NAN) if side == "lower" else replace(cut, upper=NAN)
-    return lifted.with_note(note)
+    return [Cut("pct_mito", lineage, upper=upper, median=median, n_cells=len(cells), note=note)]
 
 
-def mito_cut(values: Vector, limits: Limits) -> Cut:
-    """Find the cut of the mitochondrial share: median + MADs, held between the floor and the ceiling.
-
-    Parameters
-    ----------
-    values
-        Percent of the counts of the cells of one sample that are not empty; nan where there are no such
-        genes.
-    limits
-        Number of MADs, floor, ceiling, and the smallest number of cells for a MAD.
-    """
-    cut = described("pct_mito", values)
-    if np.isnan(cut.median):
-        return cut
-    if cut.n_cells < limits.min_cells_for_mads:
-        note = f"only the fixed ceiling: {cut.n_cells} cells, fewer than {limits.min_cells_for_mads}"
-        return replace(cut, upper=limits.pct_mito_ceiling, mad=NAN, note=note)
-    upper = np.clip(cut.median + limits.n_mads_mito * cut.mad, limits.pct_mito_floor, limits.pct_mito_ceiling)
-    return replace(cut, upper=float(upper))
+def _unclear_cut(sample: Cut, cells: pd.DataFrame, n_sample: int, limits: Limits) -> Cut:
+    """Raise the lower cut of depth for cells that are not known to be of a lineage of little RNA."""
+    values = cells[sample.metric].to_numpy(dtype=np.float64)
+    most = {"n_counts": limits.max_lower_cut_counts, "n_genes": limits.max_lower_cut_genes}[sample.metric]
+    lower = min(most, sample.median / _UNCLEAR_FOLD)
+    median, mad = float(np.median(values)), median_and_mad(np.log1p(values))[1]
+    note = "upper cut of the whole sample"
+    cut = Cut(sample.metric, UNCLEAR, lower, sample.upper, median, mad, len(values), note)
+    beyond = np.zeros(n_sample, dtype=bool)
+    beyond[: (cut.below(values) & ~is_red_cell(cells, limits)).sum()] = True
+    return lift(cut, "lower", beyond, limits)
 
 
-def described(metric: str, values: Vector, note: str = "") -> Cut:
-    """Describe a metric by median and MAD without cutting it.
-
-    Parameters
-    ----------
-    metric
-        Name of the metric.
-    values
-        Values of the cells that are not empty; nan where no gene of the family is measured.
-    note
-        Said when the metric is measured.
-    """
-    if not len(values):
-        return Cut(metric, note="no cells")
-    if np.isnan(values).any():
-        return Cut(metric, n_cells=len(values), note="not measured: the data hold no such genes")
-    median, mad = median_and_mad(values)
-    return Cut(metric, median=median, mad=mad, n_cells=len(values), note=note)
+def _unclear_mito_cut(sample: Cut, cells: pd.DataFrame, limits: Limits) -> list[Cut]:
+    """Lower the mitochondrial cut for cells of unclear lineage: dying cells lose their markers first."""
+    if np.isnan(sample.upper):
+        return []
+    upper = sample.median + _UNCLEAR_MADS * limits.n_mads_mito * sample.mad
+    upper = float(np.clip(upper, limits.pct_mito_floor, limits.pct_mito_ceiling))
+    median, mad = median_and_mad(cells["pct_mito"].to_numpy(dtype=np.float64))
+    note = f"{_UNCLEAR_MADS:.0%} of the MADs of the whole sample: dying cells lose their markers"
+    return [Cut("pct_mito", UNCLEAR, NAN, upper, median, mad, len(cells), note)]
 
 
 def find_cuts(metrics: pd.DataFrame, limits: Limits) -> list[Cut]:
-    """Find the cuts of one sample.
+    """Find the cuts of one sample, for each provisional lineage.
 
     Parameters
     ----------
     metrics
-        As `stietime.cells.quality.measure` returns them.
+        As `stietime.cells.quality.measure` returns them, with `provisional_lineage`; without it the sample is
+        judged as a whole.
     limits
         What decides the cuts.
 
     Returns
     -------
-    One cut each for empty, n_counts, n_genes, pct_mito; pct_ribo and pct_hb are described and never cut.
+    One cut of `empty`; one each for n_counts, n_genes and pct_mito for the whole sample and for each
+    lineage of enough cells; stricter lower cuts of counts and genes for cells of unclear lineage. Other
+    metrics are described and never cut.
     """
     cells = metrics[~is_empty(metrics, limits)]
-    red_cells = is_red_cell(cells, limits)
+    lineages = lineages_of(cells)
     floors = (
         f"fewer than {limits.min_counts:g} counts, or fewer than {limits.min_genes:g} genes and less than "
         f"{limits.min_pct_hb_red_cell:g} % haemoglobin"
     )
-    bounds = {
-        "n_counts": (limits.n_mads_counts, limits.max_lower_cut_counts),
-        "n_genes": (limits.n_mads_genes, limits.max_lower_cut_genes),
-    }
-    columns = {name: cells[name].to_numpy(dtype=np.float64) for name in metrics.columns}
-    return [
-        Cut("empty", lower=limits.min_counts, n_cells=len(metrics), note=floors),
-        *(
-            depth_cut(name, columns[name], red_cells, n_mads=n_mads, max_lower=most, limits=limits)
-            for name, (n_mads, most) in bounds.items()
-        ),
-        mito_cut(columns["pct_mito"], limits),
-        described("pct_ribo", columns["pct_ribo"], "measured, never a filter"),
-        described("pct_hb", columns["pct_hb"], "measured, never a filter"),
-    ]
+    sample = _group_cuts(ALL, cells, limits)
+    cuts = [Cut("empty", lower=limits.min_counts, n_cells=len(metrics), note=floors), *sample.values()]
+    unclear = cells[lineages == UNCLEAR]
+    # where most cells are unclear, the genes do not tell lineages, and a cell's lack of one says nothing
+    if 0 < len(unclear) < _MAX_UNCLEAR * len(cells) and len(cells) >= limits.min_cells_for_mads:
+        cuts += [_unclear_cut(sample[name], unclear, len(cells), limits) for name in _DEPTH]
+        cuts += _unclear_mito_cut(sample["pct_mito"], unclear, limits)
+    for lineage in sorted(set(lineages) - {UNCLEAR, ALL}):
+        cuts += _own_cuts(lineage, cells[lineages == lineage], sample, limits)
+    return cuts

@@ -1,24 +1,13 @@
-"""Doublets within one capture, by the method of Scrublet (Wolock et al., Cell Systems 2019).
-
-Doublets are simulated by adding the counts of random pairs of cells; a cell whose neighbours are mostly
-simulated is likely one. The method is written out here because the library's first call compiles for longer
-than a whole sample takes, and because it fails on small libraries; its scores agree with scanpy's (tested).
-Expression is log-normalised and ten components are taken, which finds more of the known doublets (hashtags,
-simulation) than the library's defaults.
-"""
+"""Doublets within the captures of a sample: scores, calls, and the cells that only look like doublets."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
-from stietime.cells.gene_families import in_family
-from stietime.cells.integration import principal_components
-from stietime.cells.neighbours import nearest_neighbours
-from stietime.cells.normalisation import log_normalise, totals
-from stietime.cells.variable_genes import moments, normalised_dispersion
+from stietime.cells.doublet_rates import Rate, expected_rate, rate_of_chemistry
+from stietime.cells.doublet_scores import find_threshold, score_capture
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,180 +17,210 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float64]
     Mask = NDArray[np.bool_]
+    Words = NDArray[np.object_]
 
-SIMULATED_PER_CELL: Final = 2
-MIN_GENES: Final = 30
-MIN_CELLS_OF_GENE: Final = 3
-N_GENES: Final = 2000
-N_COMPONENTS: Final = 10
-# calls beyond this share and beyond four times the expected one are not believed
-MAX_UNEXPECTED: Final = 0.05
 CYCLING_GENES: Final = (
-    "MKI67",
-    "TOP2A",
-    "CDK1",
-    "CCNB1",
-    "CCNB2",
-    "UBE2C",
-    "BIRC5",
-    "NUSAP1",
-    "CENPF",
-    "TPX2",
+    *("MKI67", "TOP2A", "CDK1", "CCNB1", "CCNB2"),
+    *("UBE2C", "BIRC5", "NUSAP1", "CENPF", "TPX2"),
 )
+MIN_CYCLING_GENES: Final = 3
+NO_RATE: Final = 1e-4  # below this share of doublets per 1,000 cells none is called by its score
+SCORE, LABEL, BOTH, PROTECTED = "score", "label", "score+label", "protected"
 
 
 class Doublets(NamedTuple):
-    """Doublet scores of the cells of one capture.
+    """Doublets among cells.
 
     Parameters
     ----------
     scores
-        Posterior odds-like score of each cell, 0 to 1; nan where not tested.
+        Score of each cell, 0 to 1; nan where not tested.
     called
-        Whether the score is above the threshold.
+        Whether the cell is called a doublet.
+    evidence
+        Why: "score", "label", "score+label"; "protected" for a cell above the threshold that is not called;
+        "" for all others.
     threshold
-        Score above which a cell is called; nan where not tested.
+        Score above which a cell is called; nan where nothing was tested, and where captures differ (the note
+        gives the threshold of each).
+    rate
+        Expected share of doublets among the tested cells; nan where nothing was tested.
     note
-        How the threshold was found, or why nothing was tested.
+        How the threshold was found and what was not tested, in words.
     """
 
     scores: Vector
     called: Mask
+    evidence: Words
     threshold: float
+    rate: float
     note: str
+
+    def spread(self, passed: Mask) -> Doublets:
+        """Put the results of the tested cells back among all cells.
+
+        Parameters
+        ----------
+        passed
+            Whether each of all cells was among the tested ones.
+
+        Returns
+        -------
+        Results for all cells: nan, not called and "" for the others.
+
+        Raises
+        ------
+        ValueError
+            Not as many cells passed as there are results.
+        """
+        if int(passed.sum()) != len(self.scores):
+            message = f"{int(passed.sum())} cells passed, and there are results for {len(self.scores)}"
+            raise ValueError(message)
+        everything = not_tested(len(passed), "")
+        everything.scores[passed] = self.scores
+        everything.called[passed] = self.called
+        everything.evidence[passed] = self.evidence
+        return everything._replace(threshold=self.threshold, rate=self.rate, note=self.note)
 
 
 def not_tested(n_cells: int, note: str) -> Doublets:
     """Return a result without scores, with the reason."""
     return Doublets(
-        np.full(n_cells, np.nan), np.zeros(n_cells, dtype=bool), float("nan"), f"not tested: {note}"
+        scores=np.full(n_cells, np.nan),
+        called=np.zeros(n_cells, dtype=bool),
+        evidence=np.full(n_cells, "", dtype=object),
+        threshold=float("nan"),
+        rate=float("nan"),
+        note=f"not tested: {note}",
     )
 
 
-def expected_rate(n_cells: int, rate_per_1000_cells: float, most: float = 0.5) -> float:
-    """Give the expected share of doublets in a capture, which grows with its number of cells."""
-    return min(rate_per_1000_cells * n_cells / 1000, most)
-
-
-def find_doublets(counts: csr_matrix, *, rate: float, seed: int = 1) -> Doublets:
-    """Score and call doublets in one capture.
-
-    Parameters
-    ----------
-    counts
-        Counts of the cells of one capture, cells x genes; empty and dying cells are better left out before.
-    rate
-        Expected share of doublets.
-    seed
-        Seed of the simulated pairs.
-
-    Returns
-    -------
-    Scores and calls. The threshold is the minimum between the two modes of the simulated scores. Where
-    there are not two modes, or where it would call more than four times the expected share (and more than
-    5 %), as happens with cells of one kind, it is the score that the expected share of cells exceeds.
-    """
-    genes = _informative_genes(counts)
-    n_cells = counts.shape[0]
-    if len(genes) <= MIN_GENES or n_cells <= MIN_GENES:
-        note = f"{n_cells} cells and {len(genes)} usable genes; more than {MIN_GENES} of both are needed"
-        return not_tested(n_cells, note)
-    observed, simulated = _embed(counts[:, genes], seed)
-    scores, simulated_scores = _scores(observed, simulated, rate)
-    threshold, note = _threshold(scores, simulated_scores, rate)
-    return Doublets(scores, scores > threshold, threshold, note)
-
-
-def describe_called(counts: csr_matrix, genes: Iterable[str], called: Mask, rate: float) -> str:
-    """Say in words whether the calls fall on one kind of cells that doublet finders mistake for doublets.
-
-    Cells between two types, cycling and erythroid ones above all, look like sums of others. They are named
-    when more than half of their kind is called.
+def score_captures(
+    counts: csr_matrix,
+    genes: Iterable[str],
+    *,
+    captures: Iterable[str] | None = None,
+    chemistry: str = "",
+    rate_per_1000_cells: float | None = None,
+    min_cells: int = 100,
+    seed: int = 1,
+    labels: Mask | None = None,
+    protected: Mask | None = None,
+    second_lineage: Mask | None = None,
+) -> Doublets:
+    """Score and call the doublets of a sample, each capture by itself.
 
     Parameters
     ----------
     counts
-        Counts of the tested cells, cells x genes.
+        Counts, cells x genes; empty and dying cells are better left out before.
     genes
         Gene symbols, human or mouse.
-    called
-        Whether each cell is called a doublet.
-    rate
-        Expected share of doublets.
+    captures
+        Capture of each cell; by default all cells are of one.
+    chemistry
+        Chemistry, which gives the expected rate.
+    rate_per_1000_cells
+        Expected share of doublets per 1,000 cells of a capture; by default that of the chemistry.
+    min_cells
+        Captures with fewer cells are not tested.
+    seed
+        Seed of the artificial doublets.
+    labels
+        Whether hashtags or genotypes say that the cell is a doublet; such cells are always called.
+    protected
+        Cells that look like doublets and need not be any, such as nucleated erythroid cells; cycling cells
+        (at least three genes of the cell cycle) join them. They are called by score only with markers of
+        a second lineage. By default no cell is protected, cycling ones neither.
+    second_lineage
+        Whether each cell shows the markers of two lineages that are not related.
 
     Returns
     -------
-    Empty when nothing is to be said.
+    Scores, calls and their evidence.
     """
-    notes = []
-    if called.mean() > 2 * rate:
-        notes.append(f"{called.mean():.1%} called where {rate:.1%} are expected: check the doublet rate")
-    for kind, members in _mistakable(counts, genes).items():
-        n, n_called = int(members.sum()), int((members & called).sum())
-        if n_called > 0.5 * n:
-            notes.append(f"{n_called} of {n} {kind} cells are called: they may be no doublets")
-    return "; ".join(notes)
+    rate = rate_of_chemistry(chemistry)
+    if rate_per_1000_cells is not None:
+        rate = Rate(rate_per_1000_cells, f"{100 * rate_per_1000_cells:g} % doublets per 1,000 cells (given)")
+    found, above = _tested(counts, captures, rate, min_cells, seed)
+    labelled = np.zeros(len(above), dtype=bool) if labels is None else np.asarray(labels, dtype=bool)
+    spared = np.zeros(len(above), dtype=bool)
+    if protected is not None:
+        hybrid = np.asarray(protected, dtype=bool) | is_cycling(counts, genes)
+        spared = hybrid if second_lineage is None else hybrid & ~second_lineage
+    evidence = np.full(len(above), "", dtype=object)
+    evidence[above & spared] = PROTECTED
+    evidence[above & ~spared] = SCORE
+    evidence[labelled] = LABEL
+    evidence[labelled & above] = BOTH
+    called = labelled | (above & ~spared)
+    note = "; ".join(filter(None, [found.note, _note_on_calls(called, labelled, evidence, found.rate)]))
+    return found._replace(called=called, evidence=evidence, note=note)
 
 
-def _mistakable(counts: csr_matrix, genes: Iterable[str]) -> dict[str, Mask]:
-    """Cells with more than 5 % haemoglobin, and cells with three or more genes of the cell cycle."""
-    haemoglobin = counts @ in_family(genes, "hb").astype(float)
-    cycling = np.array([gene.upper() in CYCLING_GENES for gene in genes], dtype=bool)
-    n_cycling = np.asarray((counts[:, cycling] > 0).sum(axis=1)).ravel()
-    return {"haemoglobin-rich": haemoglobin > 0.05 * totals(counts), "cycling": n_cycling >= 3}
+def is_cycling(counts: csr_matrix, genes: Iterable[str]) -> Mask:
+    """Say which cells express at least three genes of the cell cycle.
+
+    Parameters
+    ----------
+    counts
+        Counts, cells x genes.
+    genes
+        Gene symbols, human or mouse.
+    """
+    columns = np.array([gene.upper() in CYCLING_GENES for gene in genes], dtype=bool)
+    return np.asarray((counts[:, columns] > 0).sum(axis=1)).ravel() >= MIN_CYCLING_GENES
 
 
-def _informative_genes(counts: csr_matrix) -> NDArray[np.int64]:
-    """Genes in at least three cells, the most variable of them."""
-    seen = np.asarray((counts > 0).sum(axis=0)).ravel() >= MIN_CELLS_OF_GENE
-    dispersion = normalised_dispersion(moments(counts))["normalised_dispersion"].to_numpy()
-    usable = np.flatnonzero(seen & ~np.isnan(dispersion))
-    return np.sort(usable[np.argsort(-dispersion[usable], kind="stable")[:N_GENES]])
-
-
-def _embed(counts: csr_matrix, seed: int) -> tuple[Vector, Vector]:
-    """Components of the cells, and of simulated doublets in the same space."""
+def _tested(
+    counts: csr_matrix, captures: Iterable[str] | None, rate: Rate, min_cells: int, seed: int
+) -> tuple[Doublets, Mask]:
+    """Score every capture; the results, without calls, and whether each cell is above its threshold."""
     n_cells = counts.shape[0]
-    pairs = np.random.default_rng(seed).integers(0, n_cells, size=(2, SIMULATED_PER_CELL * n_cells))
-    doublets = sparse.csr_matrix(counts[pairs[0]] + counts[pairs[1]])
-    components = principal_components(log_normalise(counts), N_COMPONENTS)
-    return components.scores, components.project(log_normalise(doublets))
-
-
-def _scores(observed: Vector, simulated: Vector, rate: float) -> tuple[Vector, Vector]:
-    """Score by the share q of simulated cells among the k neighbours (Wolock et al. 2019, equation 1).
-
-    With r simulated doublets per cell and the expected share rho:
-    q = (n_simulated + 1) / (k + 2), score = q rho / r / (1 - rho - q (1 - rho - rho / r)).
-    """
-    n, ratio = len(observed), len(simulated) / len(observed)
-    k = max(1, round(round(0.5 * np.sqrt(n)) * (1 + ratio)))
-    found = nearest_neighbours(np.vstack([observed, simulated]).astype(np.float32), k)
-    share = ((found.indices >= n).sum(axis=1) + 1) / (found.indices.shape[1] + 2)
-    scores = share * rate / ratio / (1 - rate - share * (1 - rate - rate / ratio))
-    return scores[:n], scores[n:]
-
-
-def _threshold(scores: Vector, simulated: Vector, rate: float) -> tuple[float, str]:
-    """Choose the score above which a cell is called, and say how."""
-    valley = _valley(simulated)
-    called = float((scores > valley).mean())
-    expected = f"threshold: top {rate:.2%} of cells, the expected share"
-    if np.isnan(valley):
-        return float(np.quantile(scores, 1 - rate)), f"no two modes in the simulated scores; {expected}"
-    if called > max(4 * rate, MAX_UNEXPECTED):
-        note = (
-            f"the minimum between two modes would call {called:.0%} of cells and is not believed; {expected}"
+    capture = np.array(
+        ["" if captures is None else name for name in (captures or [""] * n_cells)], dtype=object
+    )
+    found, above = not_tested(n_cells, "")._replace(note=""), np.zeros(n_cells, dtype=bool)
+    thresholds, expected, notes = [], np.full(n_cells, np.nan), [rate.note]
+    names = sorted(set(capture))
+    for name in names:
+        rows = np.flatnonzero(capture == name)
+        told = f"capture {name}: " if len(names) > 1 else ""
+        share = expected_rate(len(rows), rate.per_1000_cells)
+        scores = (
+            score_capture(counts[rows], rate=share, seed=seed)
+            if len(rows) >= min_cells
+            else _few(rows, min_cells)
         )
-        return float(np.quantile(scores, 1 - rate)), note
-    return valley, "threshold: minimum between the two modes of the simulated scores"
+        if isinstance(scores, str):
+            notes.append(f"{told}not tested: {scores}")
+            continue
+        threshold, how = find_threshold(scores, share)
+        found.scores[rows], expected[rows] = scores.cells, share
+        if rate.per_1000_cells < NO_RATE:
+            threshold, how = float("nan"), "none expected, so that none is called by score"
+        thresholds.append(threshold)
+        above[rows] = scores.cells > threshold
+        notes.append(f"{told}threshold {threshold:.2f}, {how}")
+    note = "; ".join(notes)
+    if not thresholds:
+        return found._replace(note="; ".join(notes[1:]) or "not tested: no cells"), above
+    threshold = thresholds[0] if len(thresholds) == 1 else float("nan")
+    return found._replace(threshold=threshold, rate=float(np.nanmean(expected)), note=note), above
 
 
-def _valley(scores: Vector) -> float:
-    """Lowest point between the two modes of the smoothed histogram (Glasbey 1993); nan without two modes."""
-    from skimage.filters import threshold_minimum
+def _few(rows: NDArray[np.int64], min_cells: int) -> str:
+    return f"{len(rows)} cells; min_cells is {min_cells}"
 
-    try:
-        return float(threshold_minimum(scores))  # type: ignore[no-untyped-call]
-    except RuntimeError:
-        return float("nan")
+
+def _note_on_calls(called: Mask, labelled: Mask, evidence: Words, rate: float) -> str:
+    notes = []
+    n_protected = int((evidence == PROTECTED).sum())
+    if labelled.any():
+        notes.append(f"{int(labelled.sum())} called by label")
+    if n_protected:
+        notes.append(f"{n_protected} cycling or nucleated erythroid cells above the threshold not called")
+    share = float((called & ~labelled).mean()) if len(called) else 0.0
+    if share > 2 * rate and share > 0.02:
+        notes.append(f"{share:.1%} called by score where {rate:.1%} are expected: check the doublet rate")
+    return "; ".join(notes)

@@ -13,7 +13,7 @@ from stietime.cohort.hierarchy import ALL, IMMUNE, Labels, Mask, tally
 from stietime.cohort.samples import TISSUE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 LEVEL_LINEAGE: Final = "lineage"
 LEVEL_CELL_TYPE: Final = "cell_type"
@@ -30,6 +30,7 @@ MDSC: Final = ("m_mdsc", "pmn_mdsc")
 # Ter cells are CD45- and the reviews count them among all cells
 STATES_OF_ALL: Final = ("ter_cell",)
 NOT_CAPTURED: Final = "not captured"
+SAMPLE_EXCLUDED: Final = "sample excluded"
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,12 @@ def _ratios(labels: Labels) -> Iterator[Entity]:
 
 
 def count_entities(
-    cells: pd.DataFrame, samples: pd.DataFrame, sets: pd.DataFrame, *, min_parent_cells: int
+    cells: pd.DataFrame,
+    samples: pd.DataFrame,
+    sets: pd.DataFrame,
+    *,
+    min_parent_cells: int,
+    excluded: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Count every entity in every sample.
 
@@ -130,11 +136,14 @@ def count_entities(
         The marker sets: index `set_id`, columns `parent` and `level`.
     min_parent_cells
         A fraction of fewer parent cells is left empty.
+    excluded
+        The reason of each sample that quality control excluded: nothing is counted in it, which is not 0.
 
     Returns
     -------
     One row per sample and entity: sample, entity, level, n, parent, n_parent, fraction (empty where it is
-    not measured), note (why it is empty), then the samples' columns. An entity that a sample lacks has n 0.
+    not measured), note (why it is empty), then the samples' columns. An entity that a sample lacks has n 0;
+    of an excluded sample n and n_parent are empty too.
     """
     labels, counts, _ = tally(cells, sets)
     counts = counts.reindex(samples.index, fill_value=0)
@@ -143,8 +152,19 @@ def count_entities(
     few = (table["n_parent"] < min_parent_cells) & (table["note"] == "")
     table.loc[few, "note"] = f"fewer than {min_parent_cells} parent cells"
     table["fraction"] = (table["n"] / table["n_parent"]).where(table["note"] == "")
+    table = _without_numbers(table, excluded or {})
     columns = ["sample", "entity", "level", "n", "parent", "n_parent", "fraction", "note"]
     return table[columns].join(samples, on="sample").sort_values(["sample"], kind="stable", ignore_index=True)
+
+
+def _without_numbers(table: pd.DataFrame, excluded: Mapping[str, str]) -> pd.DataFrame:
+    """Empty the numbers of excluded samples and say why."""
+    out = table["sample"].isin(list(excluded))
+    if not out.any():
+        return table
+    numbers = {name: table[name].astype("Int64").mask(out) for name in ("n", "n_parent")}
+    notes = f"{SAMPLE_EXCLUDED}: " + table["sample"].map(excluded)
+    return table.assign(**numbers, fraction=table["fraction"].mask(out), note=table["note"].mask(out, notes))
 
 
 def _counted(entity: Entity, counts: pd.DataFrame, samples: pd.DataFrame, labels: Labels) -> pd.DataFrame:

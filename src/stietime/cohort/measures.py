@@ -81,7 +81,8 @@ class Arms:
 def composition_measure(composition: pd.DataFrame, *, min_parent_cells: int) -> Measure:
     """Make the measure of cell fractions from the table of `count_entities`.
 
-    Cell types that are their own lineage are left out, since they are tested as lineage.
+    Cell types that are their own lineage are left out, since they are tested as lineage. Excluded samples,
+    which have no numbers, measure nothing.
     """
     own = (composition["level"] == LEVEL_CELL_TYPE) & (composition["entity"] == composition["parent"])
     rows = composition[~own]
@@ -90,7 +91,7 @@ def composition_measure(composition: pd.DataFrame, *, min_parent_cells: int) -> 
     captured = ~rows["note"].fillna("").str.startswith(NOT_CAPTURED)
     rows = rows.assign(n_parent=rows["n_parent"].where(captured, 0))
     order = list(dict.fromkeys(rows["entity"]))
-    wide = rows.set_index(["sample", "entity"])[["n", "n_parent"]].astype(float)
+    wide = rows.set_index(["sample", "entity"])[["n", "n_parent"]].astype(float).fillna(0.0)
     counts, totals = (wide[column].unstack()[order] for column in wide.columns)  # noqa: PD010 - no aggregation
     parents = dict(zip(rows["entity"], rows["parent"], strict=True))
     return Measure(CELL_FRACTION, counts, totals, min_parent_cells, parents)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stietime.inputs.contents import Contents
+    from stietime.inputs.read import Prepared
     from stietime.sample_sheet import Sample
     from stietime.settings import Settings
 
@@ -111,31 +112,53 @@ def check_inputs(settings: Settings, samples: Iterable[Sample]) -> list[CheckedS
     sheet = expand_path(settings.samples)
     rows = row_numbers(sheet)
     for sample in samples:
+        column = "path"
         try:
-            checked.append(_check_sample(settings, sample, opened))
+            prepared = _prepare(settings, sample, opened)
+            checked.append(_checked(sample, prepared))
+            column = "raw_path"
+            _check_raw(settings, sample, prepared)
         except InputError as error:
-            where = f"{error.where}, named in {sheet}, row {rows[sample.sample]}, column path"
+            where = f"{error.where}, named in {sheet}, row {rows[sample.sample]}, column {column}"
             errors.append(InputError(f"sample {sample.sample}: {error.what}", where, error.fix))
     raise_all(errors)
     return checked
 
 
-def _check_sample(
+def _prepare(
     settings: Settings, sample: Sample, opened: dict[tuple[Path, str], Contents | InputError]
-) -> CheckedSample:
+) -> Prepared | None:
+    """Check all of a file but its counts; nothing when a simulation has yet to write it."""
     from stietime.inputs.read import prepare
     from stietime.steps.ingest import reading_options
 
     if settings.simulation and not sample.file.exists():
-        return CheckedSample(sample.sample, None, None)
+        return None
     key = (sample.file, sample.format)
     if key not in opened:
         opened[key] = _open(sample)
     contents = opened[key]
     if isinstance(contents, InputError):
         raise contents
-    prepared = prepare(contents, reading_options(sample, settings.inputs))
+    return prepare(contents, reading_options(sample, settings.inputs))
+
+
+def _checked(sample: Sample, prepared: Prepared | None) -> CheckedSample:
+    if prepared is None:
+        return CheckedSample(sample.sample, None, None)
     return CheckedSample(sample.sample, len(prepared.rows), prepared.n_genes)
+
+
+def _check_raw(settings: Settings, sample: Sample, prepared: Prepared | None) -> None:
+    """Open the unfiltered matrix of a sample, where the sheet names one."""
+    from stietime.inputs.empty_droplets import open_raw
+    from stietime.steps.ingest import reading_options
+
+    if sample.raw_file is None or prepared is None:
+        return
+    barcodes = prepared.contents.obs.index[prepared.rows]
+    symbols = prepared.genes.symbols[~prepared.genes.is_control]
+    open_raw(sample.raw_file, barcodes, symbols, reading_options(sample, settings.inputs))
 
 
 def _open(sample: Sample) -> Contents | InputError:

@@ -1,11 +1,11 @@
-"""Figures of quality control: what was dropped, and where the cuts lie."""
+"""Figures of the quality of cells: what was dropped, metrics without a cut, doublets."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import MaxNLocator
 
 from stietime.figures.style import (
     ACCENT,
@@ -20,20 +20,32 @@ from stietime.figures.style import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# metric, label with unit, whether the axis is logarithmic
-METRICS = (
-    ("n_counts", "counts per cell", True),
-    ("n_genes", "genes per cell", True),
-    ("pct_mito", "mitochondrial counts (%)", False),
-    ("pct_ribo", "ribosomal counts (%)", False),
-    ("pct_hb", "haemoglobin counts (%)", False),
-)
+# metrics that no cut is set on, each with the label of its axis
+DESCRIPTIVE_METRICS = {
+    "pct_ribo": "ribosomal counts (%)",
+    "pct_hb": "haemoglobin counts (%)",
+    "pct_stress": "dissociation genes (%)",
+    "pct_top_genes": "counts in the 20 top genes (%)",
+    "complexity": "complexity, log genes / log counts",
+    "pct_intronic": "intronic counts (%)",
+}
+FEW_SAMPLES = 40  # up to here a row has room for words of full size
+LOGARITHMIC_COUNT = ("pct_hb",)  # a few cells stand out from nearly all others, which have none
+FEW_CELLS = 100  # the axis of fewer cells has ticks at whole numbers only
+FROM_ZERO = 0.1  # a share of less than this of the range is not worth an axis that starts elsewhere
+SCORE_KINDS = {
+    "": ("single", FAINT),
+    "score": ("called, by score", REASON_COLOURS["doublet"]),
+    "score+label": ("called, by score and label", "#4B1233"),
+    "label": ("called, by label only", "#CC79A7"),
+    "protected": ("above the cut, protected", "#009E73"),
+}
 
 
 @styled
@@ -45,7 +57,8 @@ def dropped_bars(counts: pd.DataFrame) -> Figure:
     counts
         Number of cells, samples as index and reasons as columns (`kept` first).
     """
-    figure = new_figure(9.2, 1.3 + 0.24 * len(counts))
+    has_room = len(counts) <= FEW_SAMPLES
+    figure = new_figure(9.2, 1.3 + (0.24 if has_room else 0.155) * len(counts))
     axes = figure.subplots()
     totals = counts.sum(axis=1)
     shares = counts.div(totals.where(totals > 0), axis=0).fillna(0) * 100
@@ -56,96 +69,96 @@ def dropped_bars(counts: pd.DataFrame) -> Figure:
         axes.barh(positions, width, left=left, color=colour, height=0.78, label=reason.replace("_", " "))
         left += width
     labels = [f"{sample} (n = {int(n):,})" for sample, n in totals.items()]
-    axes.set_yticks(positions, labels, fontsize=8)
-    axes.invert_yaxis()
+    axes.set_yticks(positions, labels, fontsize=8 if has_room else 6)
+    axes.set_ylim(len(counts) - 0.4, -0.6)
     axes.set_xlim(0, 100)
     axes.set_xlabel("cells (% of those measured)")
-    axes.margins(y=0.01)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(counts.columns), columnspacing=1.0)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=min(len(counts.columns), 5), columnspacing=1)
     return figure
 
 
-def _bins(values: np.ndarray, *, logarithmic: bool) -> list[float]:
+def _bins(values: np.ndarray) -> list[float]:
+    """Divide the range of the values, from zero where they come near it."""
     n_bins = int(np.clip(np.sqrt(len(values)) * 1.5, 12, 50))
-    if logarithmic:
-        low, high = np.log10(max(values.min(), 1)), np.log10(max(values.max(), 10))
-        return list(np.logspace(low, max(high, low + 0.1), n_bins))
-    return list(np.linspace(0, max(values.max(), 1.0), n_bins))
+    low, high = values.min(), values.max()
+    if low == high:
+        return list(np.linspace(0, 2 * high if high > 0 else 1, n_bins))
+    start = low if low > FROM_ZERO and low > high / 3 else 0.0
+    return list(np.linspace(start, high, n_bins))
 
 
-def _histogram(axes: Axes, values: pd.Series, keep: np.ndarray, *, logarithmic: bool) -> None:
+def _histogram(axes: Axes, values: pd.Series, keep: np.ndarray) -> None:
     known = values.notna().to_numpy()
     numbers = values.to_numpy(dtype=float)
     if not known.any():
         empty_note(axes, "not measured")
         return
-    bins = _bins(numbers[known], logarithmic=logarithmic)
-    # a count of zero has no place on a logarithmic axis: it is drawn in the first bin
-    numbers = np.maximum(numbers, bins[0])
+    bins = _bins(numbers[known])
     axes.hist(numbers[known], bins=bins, color=FAINT, label="before (all cells)")
     axes.hist(numbers[known & keep], bins=bins, color=ACCENT, alpha=0.75, label="after (kept cells)")
-    if logarithmic:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-
-
-def _draw_cuts(axes: Axes, cuts: pd.DataFrame, *, logarithmic: bool) -> None:
-    for side in ("lower", "upper"):
-        for value in cuts[side].dropna().unique():
-            if (logarithmic and value <= 0) or not np.isfinite(value):
-                continue
-            axes.axvline(value, color=WARNING, lw=1.4, ls="--")
+    axes.set_ylabel("cells")
+    if known.sum() < FEW_CELLS:
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
 @styled
-def quality_histograms(quality: pd.DataFrame, cuts: pd.DataFrame) -> Figure:
-    """Draw the distribution of each metric before and after the filter, with the cuts.
+def metric_histograms(quality: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
+    """Draw the distribution of each metric before and after the filter.
 
     Parameters
     ----------
     quality
-        One row per cell: n_counts, n_genes, pct_mito, pct_ribo, pct_hb, keep.
-    cuts
-        One row per metric: metric, lower, upper (empty where there is no cut).
+        One row per cell: the metrics (nan where not measured) and keep.
+    metrics
+        Columns, each with the label of its axis; a column that is not there was not measured.
     """
-    figure = new_figure(9.2, 4.6)
-    grid = figure.subplots(2, 3)
+    n_rows = -(-len(metrics) // 3)
+    figure = new_figure(9.2, 0.35 + 2.0 * n_rows)
+    grid = figure.subplots(n_rows, 3, squeeze=False)
     keep = quality["keep"].to_numpy(dtype=bool)
-    for axes, (metric, label, logarithmic) in zip(grid.flat, METRICS, strict=False):
-        _histogram(axes, quality[metric], keep, logarithmic=logarithmic)
-        _draw_cuts(axes, cuts[cuts["metric"] == metric], logarithmic=logarithmic)
+    legend: dict[str, Any] = {}
+    for axes, (metric, label) in zip(grid.flat, metrics.items(), strict=False):
+        values = quality[metric] if metric in quality.columns else quality["keep"].map(lambda _: np.nan)
+        _histogram(axes, values, keep)
         axes.set_xlabel(label)
-        axes.set_ylabel("cells")
-    handles, labels = grid.flat[0].get_legend_handles_labels()
-    handles.append(grid.flat[0].axvline(np.nan, color=WARNING, lw=1.4, ls="--"))
-    last = grid.flat[-1]
-    empty_note(last, "")
-    last.legend(handles, [*labels, "cut"], loc="center", fontsize=10)
+        if metric in LOGARITHMIC_COUNT and values.notna().any():
+            axes.set_yscale("symlog", linthresh=10)
+        legend |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    for axes in list(grid.flat)[len(metrics) :]:
+        axes.set_visible(False)
+    if legend:
+        figure.legend(list(legend.values()), list(legend), loc="outside upper left", ncols=2)
     return figure
 
 
 @styled
-def doublet_histogram(scores: Sequence[float], called: Sequence[bool]) -> Figure:
-    """Draw the doublet scores of the tested cells, called doublets in another colour.
+def doublet_histogram(scores: pd.DataFrame, threshold: float) -> Figure:
+    """Draw the doublet scores of the tested cells, stacked by what was made of them.
 
     Parameters
     ----------
     scores
-        One score per tested cell, 0 to 1.
-    called
-        Whether the cell is called a doublet.
+        One row per tested cell: doublet_score and doublet_evidence (empty, score, label, score+label or
+        protected).
+    threshold
+        Score from which on cells are called; nan when none was.
     """
-    figure = new_figure(5.2, 2.6)
+    figure = new_figure(6.4, 2.9)
     axes = figure.subplots()
-    values, is_doublet = np.asarray(scores, dtype=float), np.asarray(called, dtype=bool)
-    bins = np.linspace(0, max(values.max(initial=0), 0.1), 45).tolist()
-    groups = [values[~is_doublet], values[is_doublet]]
-    labels = [f"single cells (n = {len(groups[0]):,})", f"called doublets (n = {len(groups[1]):,})"]
-    colours = [FAINT, REASON_COLOURS["doublet"]]
-    axes.hist(groups, bins=bins, stacked=True, color=colours, label=labels)
+    values = scores["doublet_score"].to_numpy(dtype=float)
+    evidence = scores["doublet_evidence"].fillna("").to_numpy()
+    bins = np.linspace(min(values.min(initial=0), 0), max(values.max(initial=0), 0.1), 45).tolist()
+    present = [kind for kind in SCORE_KINDS if (evidence == kind).any()]
+    groups = [values[evidence == kind] for kind in present]
+    labels = [
+        f"{SCORE_KINDS[kind][0]} (n = {len(group):,})" for kind, group in zip(present, groups, strict=True)
+    ]
+    axes.hist(groups, bins=bins, stacked=True, color=[SCORE_KINDS[kind][1] for kind in present], label=labels)
+    if np.isfinite(threshold):
+        axes.axvline(threshold, color=WARNING, lw=1.4, ls="--", label=f"threshold ({threshold:.2f})")
     axes.set_yscale("symlog", linthresh=10)
-    axes.set_xlabel("doublet score (scrublet, 0 to 1)")
+    axes.set_xlabel("doublet score (0 to 1)")
     axes.set_ylabel("cells")
-    axes.legend()
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
     axes.tick_params(colors=MUTED)
     return figure

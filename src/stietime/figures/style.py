@@ -81,6 +81,7 @@ REASON_COLOURS: Final = {
     "high_genes": "#B8A200",
     "high_mito": "#D55E00",
     "doublet": "#882255",
+    "sample_excluded": "#101010",
 }
 
 RC: Final[dict[Any, Any]] = {

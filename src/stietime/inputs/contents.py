@@ -39,6 +39,8 @@ class Contents:
         Reads some of the values that are not zero, enough to tell counts from log values.
     positions
         Cells x 2, in the file's units, when the file keeps them apart from `obs`.
+    intronic
+        Reads the percent of the given rows' counts that are unspliced, when the file tells them apart.
     facts
         What is worth telling about the file.
     """
@@ -49,6 +51,7 @@ class Contents:
     counts: Callable[[Rows], sparse.csr_matrix]
     glance: Callable[[], NDArray[Any]]
     positions: NDArray[np.float64] | None = None
+    intronic: Callable[[Rows], NDArray[np.float64]] | None = None
     facts: dict[str, str | int] = field(default_factory=dict)
 
 

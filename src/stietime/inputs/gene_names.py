@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,20 @@ ENSEMBL = re.compile(r"ENS[A-Z]*G\d{6,}(\.\d+)?")
 GENOME = re.compile(r"(GRCh3[78]|hg(?:19|38)|GRCm3[89]|mm(?:9|10|39))_+")
 NUMBERED = re.compile(r"(?P<gene>.+)(?P<mark>[-.])(?P<n>[1-9]\d?)")
 SEGMENT = re.compile(r"(IG[HKL]|TR[ABDG]|TCR[ABDG]|MIR|KRTAP)", re.IGNORECASE)  # numbered by nature
+# what panels of in-situ methods measure beside genes; R writes `-` or `.` where the maker writes `_`
+CONTROL_PROBES = re.compile(
+    r"(NegControlProbe|NegControlCodeword|UnassignedCodeword|DeprecatedCodeword|antisense|Intergenic_Region)"
+    r"[_.-].+"  # Xenium
+    r"|BLANK[_.-]?\d+|Blank[_.-]?\d+"  # Xenium, MERSCOPE
+    r"|(Negative|NegPrb|SystemControl|FalseCode)[_.-]?\d+"  # CosMx
+)
+CONTROL_TYPES = frozenset(
+    {
+        *("negative control probe", "negative control codeword", "unassigned codeword"),
+        *("deprecated codeword", "blank codeword", "genomic control"),
+    }
+)
+TYPE_COLUMNS = ("feature_types", "feature_type")
 SYMBOL_COLUMNS = (
     "feature_name",
     "gene_symbols",
@@ -54,11 +68,37 @@ class GeneNames:
         Number of genes that had an old name.
     n_without_symbol
         Number of genes known only by an id.
+    is_control
+        Which of them are control probes of a panel and no genes; they keep the file's names.
     """
 
     symbols: NDArray[np.object_]
     n_renamed: int
     n_without_symbol: int
+    is_control: NDArray[np.bool_]
+
+
+def is_control_probe(var: pd.DataFrame) -> NDArray[np.bool_]:
+    """Say which features of a panel are controls that no gene answers to.
+
+    Negative probes, codewords without a gene and antisense or intergenic probes are told by the names that
+    10x (Xenium), NanoString (CosMx) and Vizgen (MERSCOPE) give them, or by the column `feature_types`.
+
+    Parameters
+    ----------
+    var
+        One row per feature, the file's names as index.
+
+    Returns
+    -------
+    One boolean per feature.
+    """
+    named = [CONTROL_PROBES.fullmatch(str(name).strip()) is not None for name in var.index]
+    found = np.array(named, dtype=bool)
+    for column in TYPE_COLUMNS:
+        if column in var.columns:
+            found |= var[column].astype(str).str.lower().isin(CONTROL_TYPES).to_numpy(dtype=bool)
+    return found
 
 
 def current_symbols(
@@ -73,7 +113,8 @@ def current_symbols(
 
     Ids take the symbol of a column that holds symbols; the version of an Ensembl id and the name of the
     genome before a symbol are removed, and so is the number that tells genes of one name apart; an old name
-    is replaced only when the current symbol is not in the file itself.
+    is replaced only when the current symbol is not in the file itself. Control probes of panels keep their
+    names and count as no genes.
 
     Parameters
     ----------
@@ -91,8 +132,22 @@ def current_symbols(
     Raises
     ------
     InputError
-        Too many genes have no symbol, or the symbols are those of the other species.
+        Too many genes have no symbol, the symbols are those of the other species, or there are only control
+        probes.
     """
+    is_control = is_control_probe(var)
+    if is_control.all() and len(var):
+        what = "the file holds control probes only and no genes"
+        raise InputError(what, where, "give the whole matrix of the panel")
+    genes = _genes_of(var.loc[~is_control], aliases, where, species, max_missing_fraction)
+    symbols = var.index.to_numpy(dtype=object).copy()
+    symbols[~is_control] = genes.symbols
+    return replace(genes, symbols=symbols, is_control=is_control)
+
+
+def _genes_of(
+    var: pd.DataFrame, aliases: Mapping[str, str], where: object, species: str, max_missing_fraction: float
+) -> GeneNames:
     found = _without_number(_symbols_in(var))
     present = set(found)
     renamed = [aliases.get(name, name) if aliases.get(name) not in present else name for name in found]
@@ -106,7 +161,7 @@ def current_symbols(
         raise InputError(what, where, fix)
     _check_species(renamed, species, where)
     n_renamed = sum(old != new for old, new in zip(found, renamed, strict=True))
-    return GeneNames(np.array(renamed, dtype=object), n_renamed, n_missing)
+    return GeneNames(np.array(renamed, dtype=object), n_renamed, n_missing, np.zeros(len(var), dtype=bool))
 
 
 def _lacks_symbol(name: str) -> bool:

@@ -14,6 +14,7 @@ from stietime import names
 from stietime.errors import InputError
 from stietime.inputs.contents import Contents, require_cells, require_hdf5
 from stietime.inputs.counts import NEED_COUNTS, problem_with
+from stietime.inputs.splicing import pct_intronic, splicing_layers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +55,7 @@ def open_h5ad(path: Path) -> Contents:
     Raises
     ------
     InputError
-        It is not an h5ad, or none of the places holds whole counts.
+        It is not an h5ad, none of the places holds whole counts, or layers by splicing do not fit them.
     """
     from anndata.io import read_elem
 
@@ -65,8 +66,13 @@ def open_h5ad(path: Path) -> Contents:
         require_cells(len(obs), path)
         place = _place_of_counts(handle, path)
         var = _read_frame(handle[place.var])
+        splicing = splicing_layers(handle, len(obs), path)
+        unusable = _why_unusable(handle, splicing)
         spatial = handle.get(f"obsm/{names.SPATIAL_SLOT}")
         positions = None if spatial is None else np.asarray(read_elem(spatial), dtype=np.float64)[:, :2]
+    facts: dict[str, str | int] = {"counts_from": place.label}
+    if splicing:
+        facts["intronic_from"] = unusable or ", ".join(splicing)
     return Contents(
         path=path,
         obs=obs,
@@ -74,8 +80,19 @@ def open_h5ad(path: Path) -> Contents:
         counts=partial(_read_counts, path, place),
         glance=partial(_glance_at, path, place),
         positions=positions,
-        facts={"counts_from": place.label},
+        intronic=partial(pct_intronic, path, splicing) if splicing and not unusable else None,
+        facts=facts,
     )
+
+
+def _why_unusable(handle: h5py.File, layers: tuple[str, ...]) -> str:
+    """Say why layers by splicing are not used: velocity tools leave each normalised to a total of its own."""
+    for name in layers:
+        values = _glance(handle[f"layers/{name}"])
+        problem = problem_with(values) if values.size else ""
+        if problem:
+            return f'not measured: layers["{name}"] {problem}'
+    return ""
 
 
 def _read_frame(group: h5py.Group) -> pd.DataFrame:

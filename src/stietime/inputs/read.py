@@ -10,6 +10,7 @@ import pandas as pd
 
 from stietime import names
 from stietime.errors import InputError
+from stietime.inputs.areas import Areas, find_areas
 from stietime.inputs.cell_table import open_cell_table
 from stietime.inputs.cell_types import given_cell_types
 from stietime.inputs.contents import require_cells
@@ -38,6 +39,8 @@ READERS: Final[dict[str, Callable[[Path], Contents]]] = {
     "cell_table": open_cell_table,
 }
 GIVEN_CELL_TYPE: Final = "given_cell_type"
+PCT_INTRONIC: Final = "pct_intronic"
+NEGATIVE_COUNTS: Final = "n_negative_probe_counts"
 
 
 @dataclass(frozen=True)
@@ -90,11 +93,12 @@ class Prepared:
     genes: GeneNames
     positions: NDArray[np.float64] | None
     cell_types: pd.Series | None
+    areas: dict[str, Areas] = field(default_factory=dict)
 
     @property
     def n_genes(self) -> int:
         """Number of genes after those with the same symbol are summed."""
-        return len(set(self.genes.symbols))
+        return len(set(self.genes.symbols[~self.genes.is_control]))
 
 
 def open_input(path: Path, file_format: str) -> Contents:
@@ -123,7 +127,7 @@ def prepare(contents: Contents, options: ReadingOptions) -> Prepared:
     rows = rows_of_subset(contents.obs, options.subset, where)
     obs = contents.obs.iloc[rows]
     _check_barcodes(obs.index, where)
-    genes = GeneNames(np.empty(0, dtype=object), 0, 0)
+    genes = GeneNames(np.empty(0, dtype=object), 0, 0, np.empty(0, dtype=bool))
     if len(contents.var):
         missing = options.max_genes_missing_symbol_fraction
         genes = current_symbols(
@@ -135,7 +139,8 @@ def prepare(contents: Contents, options: ReadingOptions) -> Prepared:
         cell_types = given_cell_types(
             obs, options.cell_type_column, options.cell_type_names, options.known_cell_types, where
         )
-    return Prepared(contents, rows, genes, positions, cell_types)
+    areas = find_areas(obs, options.um_per_unit) if options.with_positions else {}
+    return Prepared(contents, rows, genes, positions, cell_types, areas)
 
 
 def _check_barcodes(barcodes: pd.Index, where: object) -> None:
@@ -176,7 +181,10 @@ def read_prepared(prepared: Prepared) -> ad.AnnData:
     Returns
     -------
     `X` int32 counts (cells x unique current symbols), `obs` the file's own columns as `source_<name>` and
-    `given_cell_type`, `obsm["spatial"]` micrometres, `uns["ingest"]` what was read and changed.
+    `given_cell_type`, `pct_intronic` where the file has spliced and unspliced counts,
+    `n_negative_probe_counts` where it has control probes (which are no genes), `area_um2` and
+    `nucleus_area_um2` where a section has them, `obsm["spatial"]` micrometres, `uns["ingest"]` what was read
+    and changed.
 
     Raises
     ------
@@ -189,10 +197,18 @@ def read_prepared(prepared: Prepared) -> ad.AnnData:
     matrix = contents.counts(prepared.rows)
     if len(contents.var):
         matrix = to_counts(matrix, contents.path)
-    matrix, symbols = merge_genes(matrix, genes.symbols)
+    controls = matrix[:, np.flatnonzero(genes.is_control)]
+    matrix, symbols = merge_genes(
+        matrix[:, np.flatnonzero(~genes.is_control)], genes.symbols[~genes.is_control]
+    )
     obs = source_columns(contents.obs.iloc[prepared.rows])
     if prepared.cell_types is not None:
         obs[GIVEN_CELL_TYPE] = prepared.cell_types.to_numpy()
+    if contents.intronic is not None:
+        obs[PCT_INTRONIC] = contents.intronic(prepared.rows)
+    if controls.shape[1]:
+        obs[NEGATIVE_COUNTS] = np.asarray(controls.sum(axis=1), dtype=np.int64).ravel()
+    obs = obs.assign(**{name: areas.um2 for name, areas in prepared.areas.items()})
     cells = ad.AnnData(X=matrix, obs=obs, var=pd.DataFrame(index=pd.Index(symbols, dtype=object)))
     if prepared.positions is not None:
         cells.obsm[names.SPATIAL_SLOT] = prepared.positions
@@ -210,9 +226,11 @@ def _facts(prepared: Prepared, matrix: sparse.csr_matrix) -> dict[str, str | int
         "n_cells_without_counts": int((n_per_cell == 0).sum()) if len(contents.var) else 0,
         "n_genes_in_file": len(contents.var),
         "n_genes": matrix.shape[1],
+        "n_negative_probes": int(genes.is_control.sum()),
         "n_genes_renamed": genes.n_renamed,
-        "n_genes_merged": len(genes.symbols) - matrix.shape[1],
+        "n_genes_merged": int((~genes.is_control).sum()) - matrix.shape[1],
         "n_genes_without_symbol": genes.n_without_symbol,
+        **{f"{name}_from": areas.source for name, areas in prepared.areas.items()},
     }
 
 

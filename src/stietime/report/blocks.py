@@ -39,9 +39,9 @@ class Text:
 
 @dataclass(frozen=True)
 class Box:
-    """A box that stands out: simulated, warning, note or failure, with lines of text."""
+    """A box that stands out, such as a warning, a failure or the verdict on a sample, with lines of text."""
 
-    tone: Literal["simulated", "warning", "note", "failure"]
+    tone: Literal["simulated", "warning", "note", "failure", "usable", "caution", "excluded"]
     title: str
     lines: tuple[str, ...] = ()
     kind: Literal["box"] = "box"

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from stietime import names
+from stietime.figures.style import REASON_COLOURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from stietime.report.results import Results
 
+NOT_ASSESSED = "not assessed"  # the verdict on a sample whose quality was not assessed
 FEW_PAIRS = 6  # with fewer, no exact two-sided test of pairs reaches p = 0.05
 FEW_CELLS_KEPT = 0.5
+MOST_NAMED = 12  # samples in one sentence
 
 
 def ordered(values: Iterable[str], first: Sequence[str]) -> list[str]:
@@ -72,8 +75,54 @@ def count_cells(results: Results) -> pd.DataFrame:
     }
     frame = pd.DataFrame.from_dict(counts, orient="index").fillna(0).astype(int)
     frame.index.name = names.SAMPLE
-    order = [names.KEPT, *sorted(set(frame.columns) - {names.KEPT})]
+    order = ordered(frame.columns, tuple(REASON_COLOURS)) if len(frame) else [names.KEPT]
     return frame.reindex(columns=order, fill_value=0)
+
+
+def sample_table(results: Results) -> pd.DataFrame:
+    """Read the verdicts and numbers of all samples of cells.
+
+    Parameters
+    ----------
+    results
+        The results of a run.
+
+    Returns
+    -------
+    The columns of `samples.tsv`, one row per sample of the sheet in its order; a sample that is not in the
+    table has the verdict `not assessed`.
+
+    Raises
+    ------
+    InputError
+        The table is missing or lacks a column.
+    """
+    results.table("samples", [names.SAMPLE, "verdict", names.REASON])
+    # names stay as they are written, such as 01
+    text = {names.SAMPLE: str, names.PATIENT: str}
+    path = results.path("samples")
+    frame = pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False, na_values=["", "NaN", "nan"])
+    sheet = results.rows(names.CELLS)[[names.SAMPLE]].astype(str)
+    frame = sheet.merge(frame, on=names.SAMPLE, how="left")
+    known = [c for c in (names.PATIENT, names.ENVIRONMENT, names.TIMEPOINT) if c in results.samples.columns]
+    rows = results.rows(names.CELLS)
+    frame[known] = rows[known].to_numpy()
+    for column in (names.REASON, "swap", "contamination_source"):
+        frame[column] = frame[column].fillna("") if column in frame.columns else ""
+    return frame.assign(verdict=frame["verdict"].fillna(NOT_ASSESSED))
+
+
+def verdict_tone(verdict: object) -> str:
+    """Return the tone that a verdict on a sample is shown in; none where there is no verdict."""
+    if not isinstance(verdict, str):
+        return ""
+    return verdict if verdict in names.SAMPLE_VERDICTS else "quiet"
+
+
+def told_samples(samples: Sequence[str]) -> str:
+    """Name samples in a sentence, the first of many."""
+    rest = len(samples) - MOST_NAMED
+    return ", ".join(samples[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def count_pairs(results: Results) -> dict[str, int]:
@@ -120,9 +169,12 @@ def warnings(results: Results, counts: pd.DataFrame) -> list[str]:
         Of `count_cells`.
     """
     rows = results.rows(names.CELLS)
+    table = sample_table(results) if len(rows) and results.has("samples") else None
+    told, excluded = _verdicts(table) if table is not None else ([], set[str]())
     return [
         *_batch_warning(rows, results.settings.integration.batch_column),
-        *_lost_samples(rows, counts),
+        *_lost_samples(rows, counts, excluded),
+        *told,
         *_few_patients(results),
     ]
 
@@ -143,7 +195,26 @@ def _batch_warning(rows: pd.DataFrame, column: str) -> list[str]:
     ]
 
 
-def _lost_samples(rows: pd.DataFrame, counts: pd.DataFrame) -> list[str]:
+def _verdicts(table: pd.DataFrame) -> tuple[list[str], set[str]]:
+    """Tell excluded samples with their reasons, suspected swaps and lost lineages; and which are excluded."""
+    excluded = table[table["verdict"] == names.EXCLUDED]
+    reasons = [
+        f"{row[names.SAMPLE]} ({row[names.REASON] or 'no reason given'})" for _, row in excluded.iterrows()
+    ]
+    told = [
+        f"Excluded by their quality, so that none of their cells is used: {told_samples(reasons)}."
+    ] * bool(reasons)
+    told += [f"{words[:1].upper()}{words[1:]}." for words in dict.fromkeys(table["swap"]) if words]
+    if "n_lineage_warnings" in table.columns:
+        losing = list(table.loc[table["n_lineage_warnings"].fillna(0) > 0, names.SAMPLE])
+        told += [
+            f"A lineage lost more than its share of cells in {len(losing)} of {len(table)} samples "
+            f"({told_samples(losing)}): see what each lineage lost."
+        ] * bool(losing)
+    return told, set(excluded[names.SAMPLE])
+
+
+def _lost_samples(rows: pd.DataFrame, counts: pd.DataFrame, excluded: set[str]) -> list[str]:
     missing = [sample for sample in rows[names.SAMPLE] if sample not in counts.index]
     totals = counts.sum(axis=1)
     none_kept = list(counts.index[counts[names.KEPT] == 0]) if len(counts) else []
@@ -154,7 +225,8 @@ def _lost_samples(rows: pd.DataFrame, counts: pd.DataFrame) -> list[str]:
         (none_kept, "No cell was kept, so these samples are excluded from everything below: {}."),
         (many_lost, "Less than half of the cells were kept in: {}. Look at their quality sections."),
     )
-    return [text.format(", ".join(samples)) for samples, text in found if samples]
+    named = ([name for name in samples if name not in excluded] for samples, _ in found)
+    return [text.format(told_samples(who)) for who, (_, text) in zip(named, found, strict=True) if who]
 
 
 def _few_patients(results: Results) -> list[str]:

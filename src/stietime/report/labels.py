@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stietime import names
 from stietime.figures.style import LINEAGE_COLOURS, colours_of
 from stietime.resources import read_markers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 OF_IMMUNE: Final = "_of_immune"  # ends the name of a fraction among immune cells
 
@@ -52,6 +55,42 @@ SHORT_NAMES: Final = {
     "mono_cd16": "CD16+ monocyte",
     "red_cell": "Red cell",
     names.UNKNOWN: "Unknown",
+    names.UNCLEAR: "Unclear",
+}
+
+# why a cell was dropped; `any` stands for all reasons together
+REASON_NAMES: Final = {
+    "empty": "nearly empty",
+    "low_counts": "few counts",
+    "high_counts": "many counts",
+    "low_genes": "few genes",
+    "high_genes": "many genes",
+    "high_mito": "high mitochondrial share",
+    "doublet": "doublet",
+    "sample_excluded": "sample excluded",
+    "any": "any reason",
+}
+
+# what a cell's haemoglobin says of it
+ERYTHROID_KINDS: Final = {
+    "red_cell": "Red cell",
+    "reticulocyte": "Reticulocyte",
+    "nucleated_erythroid": "Nucleated erythroid cell (as Ter cells)",
+    "ambient_haemoglobin": "Another cell with ambient haemoglobin",
+}
+
+VERDICT_NAMES: Final = {
+    names.USABLE: "Usable",
+    names.CAUTION: "Use with caution",
+    names.EXCLUDED: "Excluded: no cell of this sample is used",
+}
+
+# the states of the reviews that are called inside a lineage
+STATES_OF_LINEAGE: Final = {
+    "t_cell": ("texp", "treg"),
+    "monocyte": ("m_mdsc",),
+    "neutrophil": ("pmn_mdsc",),
+    "erythroid": ("ter_cell",),
 }
 
 ENVIRONMENT_NAMES: Final = {
@@ -112,6 +151,19 @@ def label(entity: str) -> str:
         return f"{label(entity.removesuffix(OF_IMMUNE))} (of immune cells)"
     known = STATE_NAMES.get(entity) or SHORT_NAMES.get(entity) or _marker_names().get(entity)
     return known or (entity if entity != entity.lower() else entity.replace("_", " "))
+
+
+def reason_label(reason: str) -> str:
+    """Name why a cell was dropped."""
+    return REASON_NAMES.get(reason, reason.replace("_", " "))
+
+
+def lineages_in_order(found: Iterable[str]) -> list[str]:
+    """Sort lineages as legends do, what is not known last."""
+    last = (names.UNKNOWN, names.UNCLEAR)
+    order = [*(lineage for lineage in LINEAGE_COLOURS if lineage not in last), *last]
+    distinct = set(found)
+    return [lineage for lineage in order if lineage in distinct] + sorted(distinct - set(order))
 
 
 def parent_label(parent: str) -> str:

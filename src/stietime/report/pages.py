@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 from stietime import names
 from stietime.report import (
+    sections_artefacts,
     sections_cells,
     sections_overview,
+    sections_quality,
+    sections_quality_cohort,
     sections_record,
     sections_sample,
     sections_section,
@@ -25,7 +28,9 @@ if TYPE_CHECKING:
 COHORT = (
     sections_overview.summary,
     sections_overview.samples,
+    sections_quality_cohort.sample_quality,
     sections_overview.quality,
+    sections_quality_cohort.lineage_losses,
     sections_cells.embedding,
     sections_cells.cell_types,
     sections_cells.states,
@@ -36,9 +41,13 @@ COHORT = (
     sections_record.record,
 )
 SAMPLE = (
+    sections_quality.verdict,
     sections_sample.facts,
-    sections_sample.quality,
-    sections_sample.doublets,
+    sections_quality.quality,
+    sections_quality.losses,
+    sections_artefacts.erythroid,
+    sections_artefacts.doublets,
+    sections_artefacts.ambient,
     sections_sample.embedding,
     sections_sample.cell_types,
     sections_sample.states,
@@ -46,6 +55,7 @@ SAMPLE = (
 )
 SECTION = (
     sections_section.section_facts,
+    sections_section.section_quality,
     sections_section.section_map,
     sections_section.section_cell_types,
     sections_section.architecture,

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from stietime import names
-from stietime.errors import InputError
 from stietime.figures.quality import dropped_bars
 from stietime.report import design
 from stietime.report.blocks import Block, Box, Text, Tiles, section
-from stietime.report.labels import ENVIRONMENT_NAMES
+from stietime.report.labels import ENVIRONMENT_NAMES, reason_label
 from stietime.report.pictures import caption_text, picture
+from stietime.report.sections_quality import named_cuts
 from stietime.report.tables import format_percent, table
 
 if TYPE_CHECKING:
     from stietime.report.results import Results
+
+
+MOST_CUTS = 150  # a cohort has a few for each sample and lineage; a page is to stay small
 
 
 @section("summary", "What this cohort is")
@@ -72,9 +76,13 @@ def samples(results: Results) -> list[Block]:
     )
     frame.insert(4, "cells measured", frame[names.SAMPLE].map(counts.sum(axis=1)))
     frame.insert(5, "cells kept", frame[names.SAMPLE].map(counts[names.KEPT]))
+    if results.has("samples") and len(results.rows(names.CELLS)):
+        verdicts = design.sample_table(results).set_index(names.SAMPLE)["verdict"]
+        frame.insert(1, "verdict", frame[names.SAMPLE].astype(str).map(verdicts))
     links = {names.SAMPLE: lambda sample: f"{sample}.html"}
     caption = caption_text("samples", n=len(frame), common=common, has_cells=len(counts) > 0)
-    return [table(frame, caption, links=links, filters=(names.ENVIRONMENT,))]
+    tones = {"verdict": design.verdict_tone}
+    return [table(frame, caption, links=links, tones=tones, filters=("verdict", names.ENVIRONMENT))]
 
 
 def _without_constant_columns(rows: pd.DataFrame) -> tuple[pd.DataFrame, str]:
@@ -104,10 +112,12 @@ def quality(results: Results) -> list[Block]:
 
 
 def _dropped_table(counts: pd.DataFrame, results: Results) -> Block:
-    frame = counts.reset_index()
+    frame = counts.rename(
+        columns=lambda name: name if name == names.KEPT else reason_label(name)
+    ).reset_index()
     totals = counts.sum(axis=1).to_numpy()
     frame.insert(1, "measured", totals)
-    frame.insert(3, "kept_share", counts[names.KEPT].to_numpy() / totals)
+    frame.insert(3, "kept_share", counts[names.KEPT].to_numpy() / np.where(totals > 0, totals, np.nan))
     caption = f"Number of cells by reason (each dropped cell has one reason; n = {len(frame)} samples)."
     return table(
         frame, caption, headers={"kept_share": "share kept"}, formats={"kept_share": format_percent},
@@ -121,21 +131,14 @@ def _cuts(results: Results, measured: list[str]) -> list[Block]:
         return [
             Box("note", "The tables of cuts are missing", (str(results.path("quality_cuts", measured[0])),))
         ]
-    cuts = pd.concat(found, ignore_index=True)
-    caption = caption_text("cuts", settings=results.settings.quality)
-    return [table(cuts, caption, folded="Show the cuts of every sample", searchable=True)]
-
-
-def kept_of(results: Results, sample: str) -> tuple[int, int]:
-    """Count the kept and all cells of a sample.
-
-    Raises
-    ------
-    InputError
-        The quality table is missing.
-    """
-    keep = results.table("quality", [names.KEEP], name=sample)[names.KEEP]
-    if keep.empty:
-        msg = f"the quality table of {sample} has no cell"
-        raise InputError(msg, results.path("quality", sample), "check the input file of this sample")
-    return int(keep.sum()), len(keep)
+    cuts = pd.concat(found, ignore_index=True).sort_values("n_removed", ascending=False, kind="stable")
+    cuts = named_cuts(cuts)
+    shown = cuts.head(MOST_CUTS)
+    caption = (
+        f"{caption_text('cuts', settings=results.settings.quality)} {len(shown):,} of {len(cuts):,} cuts are "
+    )
+    caption += (
+        "shown, those that dropped the most cells first; the report of each sample shows all of its own."
+    )
+    fold = f"Show the {len(shown)} cuts that dropped the most cells"
+    return [table(shown, caption, folded=fold, searchable=True)]

@@ -10,92 +10,27 @@ import pandas as pd
 from stietime import names
 from stietime.figures.composition import type_counts
 from stietime.figures.embedding import embedding_highlight
-from stietime.figures.quality import doublet_histogram, quality_histograms
-from stietime.report.blocks import Block, Box, Text, Tiles, section
+from stietime.report.blocks import Block, Box, Text, section
 from stietime.report.labels import label, parent_label, type_colours
 from stietime.report.pictures import caption_text, picture
 from stietime.report.results import ingest_facts
 from stietime.report.sections_cells import COORDINATES, DRAWING_SEED
-from stietime.report.sections_overview import kept_of
 from stietime.report.tables import facts_table, format_percent, format_two_digits, table
 
 if TYPE_CHECKING:
     from stietime.report.results import Results
 
-METRICS = ("n_counts", "n_genes", "pct_mito", "pct_ribo", "pct_hb")
-
 
 @section("facts", "What this sample is")
 def facts(results: Results) -> list[Block]:
     """Show the row of the sample sheet, and what was noted when the file was read."""
-    kept, measured = kept_of(results, results.name)
     row = results.row
-    share = f"of {measured:,} measured ({format_percent(kept / measured)})"
-    environment = str(row.get(names.ENVIRONMENT, ""))
-    tiles = Tiles(
-        (
-            (f"{kept:,}", "cells kept", share),
-            (str(row.get(names.PATIENT, "")), "patient", ""),
-            (environment, "environment", str(row.get(names.TIMEPOINT, ""))),
-        )
-    )
     read = ingest_facts(results.path("counts"))
     links = (results.link("counts"),)
     return [
-        tiles,
         facts_table(row, "This sample in the sample sheet."),
         facts_table(read, "What was read.", links),
     ]
-
-
-@section("quality", "Quality before and after")
-def quality(results: Results) -> list[Block]:
-    """Show the distribution of each metric with the cuts, and the cells dropped by reason."""
-    cells = results.table("quality", [names.KEEP, names.REASON, *METRICS])
-    cuts = results.table("quality_cuts", ["metric", "lower", "upper"])
-    kept = int(cells[names.KEEP].sum())
-    settings = results.settings.quality
-    caption = caption_text("histograms", n=len(cells), kept=kept, settings=settings)
-    alt = f"Histograms of counts, genes and shares: {len(cells):,} cells before, {kept:,} after the filter."
-    sources = (results.link("quality"), results.link("quality_cuts"))
-    pictured = picture(quality_histograms(cells, cuts), alt, caption, sources)
-    return [
-        pictured,
-        _dropped(cells),
-        table(
-            cuts.drop(columns="sample", errors="ignore"),
-            caption_text("cuts", settings=settings),
-            sources=sources[1:],
-        ),
-    ]
-
-
-def _dropped(cells: pd.DataFrame) -> Block:
-    medians = cells.groupby(names.REASON)[list(METRICS)].median()
-    counts = cells[names.REASON].value_counts()
-    frame = pd.DataFrame({"cells": counts, "share": counts / len(cells)}).join(medians).reset_index()
-    caption = f"Cells by reason, with the median of each metric (n = {len(cells):,} cells, one reason each)."
-    return table(frame, caption, formats={"share": format_percent})
-
-
-@section("doublets", "Doublets")
-def doublets(results: Results) -> list[Block]:
-    """Doublet scores, or why they were not looked for."""
-    cells = results.table("quality", ["doublet_score", "is_doublet"])
-    settings = results.settings.quality
-    tested = cells[cells["doublet_score"].notna()]
-    if tested.empty:
-        small = len(cells) < settings.min_cells_for_doublets
-        why = f"a sample needs {settings.min_cells_for_doublets} cells, this one has {len(cells):,}"
-        reason = (
-            "switched off in the settings" if not settings.find_doublets else why if small else "see the log"
-        )
-        return [Box("note", "Not tested for doublets", (f"No doublet score: {reason}.",))]
-    called = tested["is_doublet"].astype(bool)
-    numbers = {"n": len(tested), "called": int(called.sum()), "n_all": len(cells), "settings": settings}
-    alt = f"Histogram of the doublet scores of {len(tested):,} cells, {int(called.sum())} called doublets."
-    figure = doublet_histogram(tested["doublet_score"].tolist(), called.tolist())
-    return [picture(figure, alt, caption_text("doublets", **numbers), (results.link("quality"),))]
 
 
 @section("embedding", "Where its cells lie in the cohort")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stietime import names
+from stietime.figures.section_quality import REASON_COLOURS, measured_metrics, section_histograms
 from stietime.figures.style import REGION_COLOURS, colours_of
 from stietime.figures.tissue import co_occurrence_curves, enrichment_heatmap, section_maps
 from stietime.report.blocks import Block, Box, Text, section
@@ -26,6 +27,8 @@ from stietime.report.sections_tissue import (
 from stietime.report.tables import MISSING, facts_table, format_percent, table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stietime.report.results import Results
 
 MOST_TYPES = 22
@@ -40,6 +43,18 @@ KEY_PAIRS = (
 )
 N_CURVES = 6
 FEWEST_PAIRS = 10  # of cells, for a distance of a curve to be drawn
+METRIC_NAMES = {
+    "n_counts": "counts",
+    "n_genes": "genes",
+    "pct_negative": "control probes (%)",
+    "area_um2": "area (µm²)",
+    "counts_per_100um2": "counts per 100 µm²",
+    "nucleus_ratio": "nucleus / cell area",
+    "pct_mito": "mitochondrial counts (%)",
+}
+METRIC_HEADERS = {"n_cells": "cells measured", "n_removed": "removed", "mad": "MAD"}
+CUT_COLUMNS = ("metric", "lower", "upper", "median", "mad", "n_cells", "n_removed", "note")
+CUTS_CAPTION = "Cuts of the section; MAD is that of the logarithm. Every dropped cell is counted in one row."
 
 
 @section("map", "Map of the section")
@@ -206,3 +221,75 @@ def section_cell_types(results: Results) -> list[Block]:
     sources = (results.link("section_cell_types"), results.link("spots"))
     ordered = groups.sort_values("cells", ascending=False)
     return [table(ordered, caption, formats={"share": format_percent}, sources=sources)]
+
+
+@section("quality", "Quality: what was measured, and which cells can be judged")
+def section_quality(results: Results) -> list[Block]:
+    """Show the metrics with their cuts, the dropped cells by reason, and what was not measured."""
+    cells = results.table("section_quality")
+    cuts = pd.DataFrame(cells.attrs.get("cuts", []), columns=list(CUT_COLUMNS))
+    is_missing = cuts["note"].fillna("").str.startswith("not measured")
+    missing = _not_measured(cuts[is_missing])
+    drawn = measured_metrics(cells)
+    if not drawn:
+        return missing
+    n, kept = len(cells), int(cells[names.KEEP].sum())
+    caption = caption_text(
+        "section_quality", n=n, kept=kept, has_area="area_um2" in drawn, has_negative="pct_negative" in drawn,
+        settings=results.settings.quality,
+    )  # fmt: skip
+    told = ", ".join(METRIC_NAMES[name] for name in drawn)
+    alt = f"Histograms of {told}: {n:,} cells before, {kept:,} after the filter."
+    sources = (results.link("section_quality"),)
+    return [
+        picture(section_histograms(cells, cuts), alt, caption, sources),
+        _dropped_cells(cells, drawn),
+        *_map_of_dropped(results, cells),
+        _cuts_table(cuts[~is_missing], results),
+        *missing,
+    ]
+
+
+def _cuts_table(cuts: pd.DataFrame, results: Results) -> Block:
+    shown = cuts.assign(metric=cuts["metric"].replace(METRIC_NAMES).str.replace("_", " "))
+    return table(shown, CUTS_CAPTION, headers=METRIC_HEADERS, sources=(results.link("section_quality"),))
+
+
+def _not_measured(cuts: pd.DataFrame) -> list[Block]:
+    """Say once for each cause what was not measured."""
+    causes: dict[str, list[str]] = {}
+    for metric, note in zip(cuts["metric"], cuts["note"], strict=True):
+        if metric in METRIC_NAMES:
+            causes.setdefault(note.removeprefix("not measured: "), []).append(METRIC_NAMES[metric])
+    lines = tuple(f"{', '.join(metrics)}: {cause}." for cause, metrics in causes.items())
+    title = "Not measured, and never held against a cell"
+    return [Box("note", title, lines)] if lines else []
+
+
+def _dropped_cells(cells: pd.DataFrame, metrics: Sequence[str]) -> Block:
+    counts = cells[names.REASON].value_counts()
+    medians = cells.groupby(names.REASON)[list(metrics)].median()
+    frame = pd.DataFrame({"cells": counts, "share": counts / len(cells)}).join(medians).reset_index()
+    frame[names.REASON] = frame[names.REASON].str.replace("_", " ")
+    caption = f"Cells by reason, with the median of each metric (n = {len(cells):,} cells, one reason each)."
+    return table(frame, caption, headers=METRIC_NAMES, formats={"share": format_percent})
+
+
+def _map_of_dropped(results: Results, cells: pd.DataFrame) -> list[Block]:
+    """Show where the dropped cells lie: together they tell of a fold, an edge or a field of view."""
+    dropped = cells[~cells[names.KEEP].astype(bool)]
+    if dropped.empty or not results.has("spots"):
+        return []
+    spots = results.table("spots", [names.CELL, "x_um", "y_um"]).merge(cells[[names.CELL, names.REASON]])
+    spots["Reason"] = spots[names.REASON].str.replace("_", " ")
+    kept = spots[names.REASON] == names.KEPT
+    shown = pd.concat([drawn_cells(results, spots[kept]), spots[~kept]])
+    colours = {name.replace("_", " "): colour for name, colour in REASON_COLOURS.items()}
+    alt = f"Map of the section with the {len(dropped):,} dropped cells coloured by reason."
+    caption = (
+        f"Where the {len(dropped):,} dropped cells lie among the kept (numbers of drawn cells in brackets). "
+        "Those that lie together tell of a fold, an edge or a bad field of view."
+    )
+    return [
+        picture(section_maps(shown, {"Reason": colours}), alt, caption, (results.link("section_quality"),))
+    ]

@@ -11,6 +11,8 @@ from typing import Final
 STEPS: Final = {
     "ingest": "read one sample in any format into integer counts with current gene symbols",
     "assess-quality": "measure every cell of a sample, find doublets, and say which cells are kept and why",
+    "collect-samples": "put the verdicts on all samples side by side, and look for swapped samples",
+    "correct-ambient": "write a matrix without ambient RNA beside the counts of a sample",
     "integrate": "normalise, choose variable genes, and make one embedding of all samples",
     "cluster": "cluster the neighbour graph at several resolutions",
     "annotate": "give every cell a lineage and a type by marker sets",
@@ -19,6 +21,7 @@ STEPS: Final = {
     "compare": "compare fractions, signatures and genes between environments, patients as the unit",
     "weigh-claims": "give each claim of the reviews a verdict",
     "ingest-section": "read one tissue section, coordinates in micrometres",
+    "assess-section": "measure every cell or spot of a section, and say which can be judged",
     "map-cells": "give every cell of a section a type",
     "find-neighbourhoods": "measure enrichment, co-occurrence and architecture of a section",
     "compare-sections": "put the sections side by side",

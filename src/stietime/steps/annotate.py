@@ -29,6 +29,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+METRIC_OF_REASON = {
+    "empty": "n_counts",
+    "low_counts": "n_counts",
+    "high_counts": "n_counts",
+    "low_genes": "n_genes",
+    "high_genes": "n_genes",
+    "high_mito": "pct_mito",
+    "doublet": "doublet_score",
+}
 GIVEN = "given_cell_type"
 MARKERS = "markers"
 
@@ -55,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Annotate the kept cells of all samples together."""
     settings: Annotation = arguments.settings
-    pairs = pair_files(arguments.counts, arguments.quality)
+    pairs, _ = pair_kept(arguments.counts, arguments.quality)
     if settings.method == MARKERS:
         obs, data, species = _gather(read_kept(*pair) for pair in pairs)
         clusters = _clusters_of(obs, arguments.clusters)
@@ -81,6 +90,55 @@ def pair_files(counts: Sequence[Path], quality: Sequence[Path]) -> list[tuple[Pa
         what = f"{len(counts)} files of counts and {len(quality)} of quality"
         raise InputError(what, "--counts, --quality", "give one of each for every sample, in the same order")
     return list(zip(counts, quality, strict=True))
+
+
+def pair_kept(
+    counts: Sequence[Path], quality: Sequence[Path]
+) -> tuple[list[tuple[Path, Path]], list[tuple[Path, Path]]]:
+    """Put the counts of each sample beside its quality, samples that keep no cell apart.
+
+    A sample without a kept cell, such as an excluded one, has no part in what the samples share, be it genes
+    or species.
+
+    Returns
+    -------
+    The pairs of the samples that keep a cell, and those of the others.
+
+    Raises
+    ------
+    InputError
+        There is not one of each, or no sample keeps a cell.
+    """
+    kept: list[tuple[Path, Path]] = []
+    empty: list[tuple[Path, Path]] = []
+    for pair in pair_files(counts, quality):
+        keep = storage.read_table(pair[1], [names.KEEP])[names.KEEP]
+        (kept if keep.any() else empty).append(pair)
+    if not kept:
+        raise _nothing_kept(quality)
+    for path, _ in empty:
+        log.warning("%s: no cell is kept, the sample is left out", path)
+    return kept, empty
+
+
+def _nothing_kept(quality: Sequence[Path]) -> InputError:
+    """Say which filters took every cell, with the values of what they dropped."""
+    table = storage.stack_tables(quality, [names.REASON])
+    told = ", ".join(
+        f"{reason} {len(rows)}{_range_of(str(reason), rows)}"
+        for reason, rows in sorted(table.groupby(names.REASON), key=lambda item: -len(item[1]))
+    )
+    what = f"no cell of any sample is kept: all {len(table)} cells were dropped as {told}"
+    fix = "loosen the options of quality that belong to these reasons (config/README.md)"
+    return InputError(what, f"{quality[0]} and the other samples' tables of quality", fix)
+
+
+def _range_of(reason: str, dropped: pd.DataFrame) -> str:
+    """Give the range of the metric that a reason is about, over the cells it dropped."""
+    metric = METRIC_OF_REASON.get(reason, "")
+    if metric not in dropped.columns or dropped[metric].isna().all():
+        return ""
+    return f" ({metric} {dropped[metric].min():.4g} to {dropped[metric].max():.4g})"
 
 
 def read_kept(counts: Path, quality: Path) -> KeptCells:

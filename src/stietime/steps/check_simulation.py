@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 TRUE_NAMES = ("lineage", "cell_type", "state", "kind", "partner")
 TRUE_COLUMNS = tuple(f"{names.SOURCE_PREFIX}true_{name}" for name in TRUE_NAMES)
+SAMPLE_EXCLUDED = "sample_excluded"
 NOT_IMMUNE = ("epithelial", "fibroblast", "pericyte", "endothelial", "erythroid", "platelet")
 
 
@@ -41,6 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Compare a run on simulated cells with the truth.
 
+    The filters of cells are judged in all samples: a cell that was dropped because its sample is excluded had
+    passed them. Fractions, types and states are compared in the samples that keep cells, and a row names each
+    of the others.
+
     Raises
     ------
     InputError
@@ -58,10 +63,14 @@ def run(arguments: argparse.Namespace) -> None:
         table = checks.join_truth(obs, quality, cells)
     except ValueError as error:
         raise InputError(str(error), arguments.cells, "delete the results and run again") from None
+    left_out = _samples_without_cells(table)
+    truth_of_kept = truth[~truth[names.SAMPLE].isin(list(left_out))]
+    passed = table[names.KEEP] | (table[names.REASON] == SAMPLE_EXCLUDED)
     records = [
-        *state_checks.fraction_records(table, truth),
-        *state_checks.direction_records(table, truth),
-        *checks.quality_records(table),
+        *_left_out_records(table, left_out),
+        *state_checks.fraction_records(table, truth_of_kept),
+        *state_checks.direction_records(table, truth_of_kept),
+        *checks.quality_records(table.assign(**{names.KEEP: passed})),
         *checks.annotation_records(table),
         *checks.state_call_records(table),
         *_embedding_records(arguments.embedding, obs, table),
@@ -70,9 +79,29 @@ def run(arguments: argparse.Namespace) -> None:
     found = pd.DataFrame(records, columns=list(COLUMNS))
     storage.write_table(found, arguments.output)
     missed = found[found["met"] == False]  # noqa: E712 - missing values are neither met nor missed
-    log.info("%d of %d checks met", len(found) - len(missed), len(found))
+    n_checks = int(found["met"].notna().sum())
+    log.info("%d of %d checks met", n_checks - len(missed), n_checks)
     for _, row in missed.iterrows():
         log.info("not met: %s", " ".join(str(row[name]) for name in COLUMNS[:6]))
+
+
+def _samples_without_cells(table: pd.DataFrame) -> pd.Index:
+    """Name the samples that keep no cell, in their order."""
+    kept = table.groupby(names.SAMPLE, sort=False)[names.KEEP].any()
+    return kept.index[~kept]
+
+
+def _left_out_records(table: pd.DataFrame, samples: pd.Index) -> Iterator[Record]:
+    """Give each sample without a kept cell a row, which is neither met nor missed."""
+    for sample in samples:
+        rows = table[table[names.SAMPLE] == sample]
+        where = (str(rows[names.ENVIRONMENT].iloc[0]), str(rows[names.TIMEPOINT].iloc[0]))
+        excluded = (rows[names.REASON] == SAMPLE_EXCLUDED).any()
+        why = "the sample is excluded" if excluded else "not one cell passed the filters"
+        n_true = int((rows["true_kind"] == "cell").sum())
+        note = f"true single cells that are kept; {why}, and is in no fraction, type or state"
+        told = record("sample_kept", str(sample), n_true, 0, len(rows), met=False, note=note, where=where)
+        yield {**told, "met": None}
 
 
 def _read_truth(path: Path) -> pd.DataFrame:

@@ -83,10 +83,21 @@ def read_part(path: Path, part: str, columns: Sequence[str] | None = None) -> pd
 
 
 def _sheet_columns(paths: list[Path], kept: pd.Index) -> pd.DataFrame:
-    """Read the sheet's columns of the kept cells; columns of the source files are left out."""
+    """Read the sheet's columns of the kept cells; columns of the source files are left out.
+
+    A sample that keeps no cell, such as an excluded one, has no row here and adds no column.
+    """
     frames = []
     for path in paths:
         obs = read_part(path, "obs")
-        columns = [c for c in obs.columns if not c.startswith(names.SOURCE_PREFIX) and c != "given_cell_type"]
-        frames.append(obs.loc[obs.index.isin(kept), columns].astype(object))
+        obs = obs[obs.index.isin(kept)]
+        apart = {"given_cell_type", *names.MEASURED_AT_INGEST}
+        columns = [c for c in obs.columns if not c.startswith(names.SOURCE_PREFIX) and c not in apart]
+        if len(obs):
+            frames.append(obs[columns].astype(object))
+        else:
+            log.warning("%s: no cell is kept, the sample has no row", path)
+    if not frames:
+        msg = "no sample has any of the cells"
+        raise InputError(msg, "--counts", "give the counts of the samples that the other tables are of")
     return pd.concat(frames)

@@ -6,9 +6,10 @@ import logging
 from typing import TYPE_CHECKING, cast
 
 from stietime import names, storage
-from stietime.errors import InputError
+from stietime.errors import InputError, raise_all
 from stietime.settings import Comparison
 from stietime.steps.arguments import add_path, add_paths, add_settings
+from stietime.steps.collect_samples import VERDICT, read_samples
 
 if TYPE_CHECKING:
     import argparse
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from stietime.cohort.designs import Contrast
     from stietime.cohort.expression import Pseudobulk
     from stietime.cohort.measures import Measure
 
@@ -27,16 +29,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the step."""
     add_path(parser, "--cells", "cells.parquet, the table of all kept cells")
     add_paths(parser, "--counts", "counts.h5ad of every sample")
+    add_path(parser, "--samples", "samples.tsv, the verdicts on all samples")
     add_settings(parser, Comparison)
     add_path(parser, "--composition", "table of cells of each kind per sample to write (TSV)")
     add_path(parser, "--contrasts", "table of contrasts to write (TSV)")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Count, pool by patient, test, and write both tables."""
+    """Count, pool by patient, test, and write both tables.
+
+    Excluded samples are in no contrast; their rows of the composition are empty and say why.
+
+    Raises
+    ------
+    InputError
+        The tables are not of the same samples and cells, or the sheet contradicts itself.
+    """
     from stietime.cohort.composition import count_entities
     from stietime.cohort.contrasts import compare
-    from stietime.cohort.designs import find_contrasts
+    from stietime.cohort.exclusions import contrasts_without, note_excluded
     from stietime.cohort.measures import composition_measure
     from stietime.cohort.signatures import signature_measure
 
@@ -45,19 +56,27 @@ def run(arguments: argparse.Namespace) -> None:
     cells = storage.read_table(arguments.cells, [names.CELL, names.SAMPLE, names.LINEAGE, names.CELL_TYPE])
     expression, sheet = _read_expression(arguments.counts, cells, enough)
     samples = named_samples(sheet, settings)
+    excluded = excluded_samples(arguments.samples, samples.index, cells)
     sets = marker_sets()
-    composition = count_entities(cells, samples, sets, min_parent_cells=enough)
-    contrasts = find_contrasts(
-        samples, before=settings.before, after=settings.after, min_pairs=settings.min_pairs
+    composition = count_entities(cells, samples, sets, min_parent_cells=enough, excluded=excluded)
+    contrasts, lost = contrasts_without(
+        excluded, samples, before=settings.before, after=settings.after, min_pairs=settings.min_pairs
     )
     measures = [
         composition_measure(composition, min_parent_cells=enough),
         signature_measure(cells, samples, sets, min_parent_cells=enough),
         expression,
     ]
-    table = compare(contrasts, measures, min_pairs=settings.min_pairs)
+    table = note_excluded(compare(contrasts, measures, min_pairs=settings.min_pairs), lost)
     storage.write_table(composition, arguments.composition)
     storage.write_table(table, arguments.contrasts)
+    _report(contrasts, table, samples, excluded)
+
+
+def _report(
+    contrasts: Sequence[Contrast], table: pd.DataFrame, samples: pd.DataFrame, excluded: dict[str, str]
+) -> None:
+    """Log what was tested, and which samples took no part."""
     used = {
         sample for contrast in contrasts for arm in (contrast.first, contrast.second) for sample in arm.index
     }
@@ -66,12 +85,51 @@ def run(arguments: argparse.Namespace) -> None:
     LOG.info(
         "%d of %d rows tested; %d of %d samples in a contrast", tested, len(table), len(used), len(samples)
     )
-    for sample in samples.index.difference(list(used)):
+    for sample, reason in excluded.items():
+        LOG.warning("in no contrast: %s is excluded (%s)", sample, reason)
+    for sample in samples.index.difference([*used, *excluded]):
         row = samples.loc[sample]
         LOG.info(
             "in no contrast: %s (%s, time point %r, treatment %r)",
             *(sample, row[names.ENVIRONMENT], row[names.TIMEPOINT], row["treatment"]),
         )
+
+
+def excluded_samples(path: Path, samples: pd.Index, cells: pd.DataFrame) -> dict[str, str]:
+    """Read which of the samples are excluded, and why.
+
+    Parameters
+    ----------
+    path
+        `samples.tsv`, as `collect-samples` writes it.
+    samples
+        Names of the samples that are compared.
+    cells
+        One row per kept cell, with `sample`.
+
+    Returns
+    -------
+    The reason of each excluded sample.
+
+    Raises
+    ------
+    InputError
+        A sample has no verdict, or is excluded while cells of it are kept.
+    """
+    verdicts = read_samples(path)
+    fix = "run the steps from `assess-quality` on again, so that all tables are of the same samples"
+    errors = [
+        InputError(f"the sample {sample} has no verdict", path, fix)
+        for sample in samples.difference(verdicts.index)
+    ]
+    out = verdicts[(verdicts[VERDICT] == names.EXCLUDED) & verdicts.index.isin(samples)]
+    for sample, n in cells[names.SAMPLE].astype(str).value_counts().items():
+        if sample in out.index:
+            errors.append(
+                InputError(f"the sample {sample} is excluded, but {n} of its cells are kept", path, fix)
+            )
+    raise_all(errors)
+    return {str(sample): str(reason) for sample, reason in out[names.REASON].items()}
 
 
 def named_samples(sheet: pd.DataFrame, settings: Comparison) -> pd.DataFrame:

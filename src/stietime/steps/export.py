@@ -147,8 +147,13 @@ def stack_counts(
     """
     from scipy import sparse
 
-    samples = [_kept_part(path, order) for path in paths]
-    samples = [part for part in samples if part.n_obs]
+    samples = []
+    for path in paths:
+        part = _kept_part(path, order)
+        if part.n_obs:
+            samples.append(part)
+        else:
+            log.warning("%s: no cell is kept, the sample is not in the cohort's file", path)
     if not samples:
         msg = "no kept cell is in the counts"
         raise InputError(msg, ", ".join(map(str, paths)), "run the chain again from the step `ingest`")
@@ -177,7 +182,7 @@ def _kept_part(path: Path, order: pd.Index) -> ad.AnnData:
 
 
 def _sample_of(cells: ad.AnnData) -> str:
-    return str(cells.obs_names[0]).rpartition(":")[0]
+    return str(cells.obs_names[0]).partition(":")[0]  # a barcode may hold a colon, a sample never does
 
 
 def describe(obs: pd.DataFrame) -> pd.DataFrame:

@@ -146,6 +146,7 @@ def _architecture_row(obs: pd.DataFrame, row: dict[str, Any]) -> pd.DataFrame:
     A further column of the sheet that is called like a measure is kept as `sheet_<name>`.
     """
     added = {GIVEN_CELL_TYPE, names.LINEAGE, names.CELL_TYPE, names.CONFIDENCE, names.SAMPLE}
+    added |= set(names.MEASURED_AT_INGEST)
     sheet = [
         column
         for column in obs.columns

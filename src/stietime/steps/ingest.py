@@ -6,9 +6,11 @@ import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import pandas as pd
 
 from stietime import names
+from stietime.inputs.empty_droplets import MAX_COUNTS, open_raw, sum_empty_droplets
 from stietime.inputs.read import ReadingOptions, open_input, prepare, read_prepared
 from stietime.resources import Species, read_gene_aliases, read_markers
 from stietime.sample_sheet import Sample
@@ -18,8 +20,10 @@ from stietime.storage import write_cells
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     import anndata as ad
+    from scipy.sparse import csr_matrix
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,17 +86,47 @@ def read_row(sample: Sample, settings: Inputs) -> ad.AnnData:
     Raises
     ------
     InputError
-        The file is not what its format says, or does not hold counts.
+        The file is not what its format says, or does not hold counts; or the unfiltered matrix of `raw_path`
+        does not fit it.
     """
     contents = open_input(sample.file, sample.format)
-    cells = read_prepared(prepare(contents, reading_options(sample, settings)))
+    options = reading_options(sample, settings)
+    cells = read_prepared(prepare(contents, options))
+    if sample.modality == names.CELLS:
+        cells = _without_unused_barcodes(cells)
+    if sample.raw_file is not None:
+        _add_empty_droplets(cells, sample.raw_file, options)
     own = cast("pd.DataFrame", cells.obs)
     carried = sample.carried()
     obs = pd.DataFrame({key: pd.Categorical([value] * len(own)) for key, value in carried.items()})
     cells.obs = pd.concat([obs.set_index(own.index), own], axis=1)
     cells.obs_names = [names.cell_id(sample.sample, barcode) for barcode in cells.obs_names]
-    row = {"path": sample.path, "format": sample.format, "subset": sample.subset}
+    row = {"path": sample.path, "format": sample.format, "subset": sample.subset, "raw_path": sample.raw_path}
     cells.uns["ingest"] = {**row, **cells.uns["ingest"]}
     facts = ", ".join(f"{key} {value}" for key, value in cells.uns["ingest"].items() if value != "")
     logging.getLogger(__name__).info("%s: %s", sample.sample, facts)
     return cells
+
+
+def _without_unused_barcodes(cells: ad.AnnData) -> ad.AnnData:
+    """Leave out the barcodes of an unfiltered matrix that no molecule bears; in one of cells all stay."""
+    from stietime.cells.empty_droplets import looks_unfiltered
+
+    counts = cast("csr_matrix", cells.X)
+    used = np.diff(counts.indptr) > 0
+    if used.all() or not looks_unfiltered(counts, max_counts_empty_droplet=MAX_COUNTS):
+        return cells
+    left = cast("ad.AnnData", cells[used].copy())
+    left.uns["ingest"] |= {"n_barcodes_left_out": int((~used).sum()), "n_cells_without_counts": 0}
+    left.uns["ingest"]["n_cells"] = left.n_obs
+    return left
+
+
+def _add_empty_droplets(cells: ad.AnnData, path: Path, options: ReadingOptions) -> None:
+    """Sum the empty droplets of the unfiltered matrix into `var`."""
+    symbols = cells.var_names.to_numpy(dtype=object)
+    raw = open_raw(path, pd.Index(cells.obs_names), symbols, options)
+    empty = sum_empty_droplets(raw, symbols)
+    cells.var["empty_droplet_counts"] = empty.counts
+    cells.uns["ingest"]["n_empty_droplets"] = empty.n_droplets
+    cells.uns["ingest"]["n_cells_in_raw_matrix"] = int(raw.is_cell.sum())

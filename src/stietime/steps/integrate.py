@@ -13,6 +13,7 @@ from stietime.cells import integration, mixing, neighbours, variable_genes
 from stietime.cells.normalisation import log_normalise
 from stietime.errors import InputError, raise_all
 from stietime.settings import Integration
+from stietime.steps.annotate import pair_kept
 from stietime.steps.arguments import add_path, add_paths, add_settings
 
 if TYPE_CHECKING:
@@ -33,11 +34,15 @@ Row = dict[str, object]
 
 
 class _Cohort(NamedTuple):
-    """What a first reading of all samples tells: the kept cells, the genes they share, sums by batch."""
+    """What a first reading of all samples tells: the kept cells, the genes they share, sums by batch.
+
+    `left_out` names the samples that keep no cell.
+    """
 
     obs: pd.DataFrame
     genes: list[str]
     batches: dict[str, variable_genes.Moments]
+    left_out: list[str]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,8 +68,8 @@ def run(arguments: argparse.Namespace) -> None:
         No cell is kept, the samples share too few genes, or a sample has no batch.
     """
     settings: Integration = arguments.settings
-    paths = _pairs(arguments.counts, arguments.quality)
-    cohort = _survey(paths, settings.batch_column)
+    paths, empty = pair_kept(arguments.counts, arguments.quality)
+    cohort = _survey(paths, settings.batch_column, [_sample_of(quality) for _, quality in empty])
     genes = _choose_genes(cohort, settings)
     components = _components(paths, genes["gene"].tolist(), settings)
     corrected = _correct(components.scores, cohort.obs[BATCH], settings, arguments.threads)
@@ -81,13 +86,6 @@ def run(arguments: argparse.Namespace) -> None:
     _report(cohort, genes, components, corrected)
 
 
-def _pairs(counts: Sequence[Path], quality: Sequence[Path]) -> list[tuple[Path, Path]]:
-    if len(counts) != len(quality):
-        what = f"{len(counts)} files of counts and {len(quality)} of quality"
-        raise InputError(what, "--counts, --quality", "give one of each for every sample, in the same order")
-    return list(zip(counts, quality, strict=True))
-
-
 class _Sample(NamedTuple):
     """The kept cells of one sample."""
 
@@ -98,27 +96,21 @@ class _Sample(NamedTuple):
 
 
 def _kept_samples(paths: Sequence[tuple[Path, Path]]) -> Iterator[_Sample]:
-    """Read the kept cells of one sample after the other; samples without any are passed over."""
+    """Read the kept cells of one sample after the other."""
     for counts, quality in paths:
         cells = storage.read_cells(counts, quality)
         obs = cast("pd.DataFrame", cells.obs)
         kept = obs[names.KEEP].to_numpy(dtype=bool)
-        if kept.any():
-            yield _Sample(counts, obs[kept], cells.var_names, cast("csr_matrix", cells.X)[kept])
-        else:
-            log.warning("%s: no cell is kept, the sample is not in the embedding", counts)
+        yield _Sample(counts, obs[kept], cells.var_names, cast("csr_matrix", cells.X)[kept])
 
 
-def _nothing_kept(paths: Sequence[Path]) -> InputError:
-    """Say which filters took every cell, with their numbers."""
-    reasons = storage.stack_tables(paths, [names.REASON])[names.REASON].value_counts()
-    told = ", ".join(f"{reason} {n}" for reason, n in reasons.items())
-    what = f"no cell of any sample is kept: of {reasons.sum()} cells were dropped as {told}"
-    fix = "loosen the options of quality that belong to these reasons (config/README.md)"
-    return InputError(what, f"{paths[0]} and the other samples' tables of quality", fix)
+def _sample_of(quality: Path) -> str:
+    """Name the sample of a table of quality; a table without a cell is named by its folder."""
+    cells = storage.read_table(quality, [names.CELL])[names.CELL]
+    return str(cells.iloc[0]).partition(":")[0] if len(cells) else quality.parent.name
 
 
-def _survey(paths: Sequence[tuple[Path, Path]], batch_column: str) -> _Cohort:
+def _survey(paths: Sequence[tuple[Path, Path]], batch_column: str, left_out: list[str]) -> _Cohort:
     """Read every sample once: its labels, and the sums of its genes for each batch."""
     frames, parts = [], []
     for sample in _kept_samples(paths):
@@ -126,11 +118,9 @@ def _survey(paths: Sequence[tuple[Path, Path]], batch_column: str) -> _Cohort:
         frames.append(labels)
         for batch, rows in labels.groupby(BATCH).indices.items():
             parts.append((str(batch), sample.genes, variable_genes.moments(sample.counts[rows])))
-    if not frames:
-        raise _nothing_kept([quality for _, quality in paths])
     obs = pd.concat(frames)
     _check_batches(obs, batch_column)
-    return _Cohort(obs, *variable_genes.gather(parts))
+    return _Cohort(obs, *variable_genes.gather(parts), left_out)
 
 
 def _labels(obs: pd.DataFrame, batch_column: str, path: Path) -> pd.DataFrame:
@@ -249,7 +239,7 @@ def _facts(
         log.warning(note)
     return [
         _row("cohort", "n_cells", n, n),
-        _row("cohort", "n_samples", cohort.obs[names.SAMPLE].nunique(), n),
+        _row("cohort", "n_samples", cohort.obs[names.SAMPLE].nunique(), n, _tell_left_out(cohort.left_out)),
         _row("cohort", "n_batches", len(cohort.batches), n),
         _row("cohort", "n_genes_shared", len(cohort.genes), n, "genes that every sample has"),
         _row("cohort", "n_variable_genes", len(genes), n, f"batches of few cells are pooled as {small}"),
@@ -265,6 +255,11 @@ def _facts(
         _row("harmony", "harmony_iterations", corrected.n_iterations, n, rounds),
         _row("harmony", "harmony_converged", float(corrected.converged), n, rounds, ideal=1.0),
     ]
+
+
+def _tell_left_out(samples: list[str]) -> str:
+    kind = "sample keeps" if len(samples) == 1 else "samples keep"
+    return f"{len(samples)} further {kind} no cell: {', '.join(samples)}" if samples else ""
 
 
 def _mixing(

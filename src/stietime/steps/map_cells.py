@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,18 +24,22 @@ from stietime.steps.arguments import add_path, add_settings
 if TYPE_CHECKING:
     import argparse
 
+    from numpy.typing import NDArray
+
 log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the step."""
     add_path(parser, "--counts", "counts of the section (h5ad)")
+    text = "quality of the section (parquet); without it every cell is given a type"
+    parser.add_argument("--quality", type=Path, metavar="FILE", help=text)
     add_settings(parser, Annotation)
     add_path(parser, "--output", "cell types of the section (parquet)")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Annotate all cells of the section by themselves.
+    """Annotate the cells of the section by themselves; those that are not kept are of unknown type.
 
     Raises
     ------
@@ -42,15 +48,51 @@ def run(arguments: argparse.Namespace) -> None:
     """
     settings: Annotation = arguments.settings
     section = read_all(arguments.counts)
+    keep = _kept(section, arguments.quality)
+    kept = replace(section, counts=section.counts[np.flatnonzero(keep)], obs=section.obs[keep])
     species = species_of([section.obs], section.path)
     if settings.method == MARKERS:
-        types = by_markers(_marker_counts(section), species, settings, None)
+        data = _marker_counts(kept)
+        types = by_markers(data, species, settings, None) if keep.any() else None
     else:
-        types = by_given(section.obs, species, section.path)
-    types.insert(0, names.CELL, section.obs.index.to_numpy(dtype=object))
-    columns = [names.CELL, names.LINEAGE, names.CELL_TYPE, names.CONFIDENCE]
-    storage.write_table(types[columns], arguments.output)
-    log_types(types)
+        types = by_given(kept.obs, species, section.path)
+    table = _with_unknown(types, keep)
+    table.insert(0, names.CELL, section.obs.index.to_numpy(dtype=object))
+    storage.write_table(table, arguments.output)
+    log_types(table)
+
+
+def _kept(section: KeptCells, quality: Path | None) -> NDArray[np.bool_]:
+    """Say which cells quality control kept; the others keep their place, and the log counts them."""
+    if quality is None:
+        return np.ones(len(section.obs), dtype=bool)
+    table = storage.read_table(quality, [names.CELL, names.KEEP, names.REASON])
+    joined = storage.join_strictly(section.obs[[]], table, quality)
+    keep = joined[names.KEEP].to_numpy(dtype=bool)
+    counts = joined.loc[~keep, names.REASON].value_counts()
+    if len(counts):
+        told = ", ".join(f"{reason} {n}" for reason, n in counts.items())
+        log.info(
+            "%d of %d cells are not kept (%s): they keep their place, and their type is unknown",
+            (~keep).sum(),
+            len(keep),
+            told,
+        )
+    return keep
+
+
+def _with_unknown(types: pd.DataFrame | None, keep: NDArray[np.bool_]) -> pd.DataFrame:
+    """Put the types of the kept cells among the cells that are of unknown type."""
+    table = pd.DataFrame(
+        {
+            names.LINEAGE: np.full(len(keep), names.UNKNOWN, dtype=object),
+            names.CELL_TYPE: np.full(len(keep), names.UNKNOWN, dtype=object),
+            names.CONFIDENCE: np.zeros(len(keep)),
+        }
+    )
+    if types is not None:
+        table.loc[keep] = types[list(table.columns)].to_numpy(dtype=object)
+    return table.astype({names.CONFIDENCE: float})
 
 
 def _marker_counts(section: KeptCells) -> MarkerCounts:

@@ -26,7 +26,7 @@ from stietime.cells.state_rules import (
 from stietime.errors import InputError
 from stietime.resources import read_markers
 from stietime.settings import States
-from stietime.steps.annotate import pair_files, read_kept, species_of
+from stietime.steps.annotate import pair_kept, read_kept, species_of
 from stietime.steps.arguments import add_path, add_paths, add_settings
 from stietime.steps.collect_cells import read_part
 
@@ -128,7 +128,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _survey(arguments: argparse.Namespace) -> _Cohort:
-    pairs = pair_files(arguments.counts, arguments.quality)
+    pairs, _ = pair_kept(arguments.counts, arguments.quality)
     columns = [names.CELL, names.LINEAGE, names.CELL_TYPE]
     types = storage.read_table(arguments.cell_types, columns)[columns].set_index(names.CELL)
     panels = [read_part(counts, "var", []).index for counts, _ in pairs]

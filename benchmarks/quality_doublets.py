@@ -1,0 +1,152 @@
+"""Doublets beside Scrublet: ranks, calls and time on simulated captures and on hashtag-labelled cells."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypedDict
+
+from scipy import sparse
+
+from benchmarks.record import NAN, Figure
+
+if TYPE_CHECKING:
+    import anndata as ad
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from stietime.cells.doublets import Doublets
+
+    Vector = NDArray[np.float64]
+    Mask = NDArray[np.bool_]
+
+SCRUBLET: Final = "scanpy.pp.scrublet, defaults"
+SEED: Final = 101
+SHARE: Final = 0.04
+LARGE: Final = 60_000
+HASHTAGS: Final = Path("scds_cellhashing_cell_lines") / "chcl_half.h5ad"
+
+
+class _Facts(TypedDict):
+    n: int
+    seed: int
+
+
+def figures(*, quick: bool) -> list[Figure]:
+    """Measure doublet detection, ours and Scrublet's in the same process.
+
+    Parameters
+    ----------
+    quick
+        Small captures only.
+    """
+    cases = [
+        (environment, n)
+        for n in ((500,) if quick else (500, 2000, 10_000))
+        for environment in ("STIE", "TIME")
+    ]
+    found = [figure for environment, n in cases for figure in _simulated(environment, n)]
+    found += _hashtags()
+    return found if quick else found + _large()
+
+
+def _simulate(environment: str, n_cells: int, share: float = SHARE) -> tuple[ad.AnnData, Mask, Mask]:
+    """Simulate a capture; which cells are doublets of two lineages, and which are these or single."""
+    from stietime.simulate.cohort import Artefacts, Sample, simulate_sample
+    from stietime.simulate.reference import read_populations
+
+    cells = simulate_sample(
+        Sample("p1", environment, "before"), n_cells, SEED, Artefacts(doublet_share=share)
+    )
+    kind = cells.obs["true_kind"].astype(str).to_numpy()
+    partner = cells.obs["true_partner"].astype(str).map(read_populations()["lineage"]).astype(str).to_numpy()
+    heterotypic = (kind == "doublet") & (partner != cells.obs["true_lineage"].astype(str).to_numpy())
+    return cells, heterotypic, heterotypic | (kind == "cell")
+
+
+def _ours(cells: ad.AnnData, rate_per_1000_cells: float | None = None) -> tuple[Doublets, float]:
+    from stietime.cells.doublets import score_captures
+
+    start = time.perf_counter()
+    counts = sparse.csr_matrix(cells.X)
+    return score_captures(
+        counts, cells.var_names, rate_per_1000_cells=rate_per_1000_cells
+    ), time.perf_counter() - start
+
+
+def _scrublet(cells: ad.AnnData) -> tuple[Vector, float]:
+    import scanpy as sc
+
+    cells = cells.copy()
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sc.pp.scrublet(cells, verbose=False, random_state=0)
+    return cells.obs["doublet_score"].to_numpy(), time.perf_counter() - start
+
+
+def _auroc(truth: Mask, scores: Vector) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(truth, scores))
+
+
+def _simulated(environment: str, n_cells: int) -> list[Figure]:
+    cells, truth, judged = _simulate(environment, n_cells)
+    (ours, _), (peer, _) = _ours(cells), _scrublet(cells)
+    area, peer_area = _auroc(truth[judged], ours.scores[judged]), _auroc(truth[judged], peer[judged])
+    case = f"simulated {environment}, {n_cells} cells, {SHARE:.0%} doublets"
+    facts = _Facts(n=int(truth.sum()), seed=SEED)
+    target = ">= 0.95 and >= peer"
+    met = area >= 0.95 and area >= peer_area
+    called = ours.called[judged]
+    return [
+        Figure(case, "AUROC of heterotypic doublets", area, peer_area, SCRUBLET, target, met=met, **facts),
+        Figure(case, "share of heterotypic doublets called", float(ours.called[truth].mean()), **facts),
+        Figure(case, "share of calls that are doublets", float(truth[judged][called].mean()), **facts),
+    ]
+
+
+def _hashtags() -> list[Figure]:
+    import anndata as ad
+
+    case, metric, target = (
+        "hashtag-labelled cell lines (chcl, 2,000 genes)",
+        "AUROC of labelled doublets",
+        ">= peer + 0.01",
+    )
+    path = Path(os.environ.get("STIETIME_DATA", "../shared/data")) / HASHTAGS
+    if not path.is_file():
+        return [Figure(f"{case}: data missing", metric, NAN, peer_name=SCRUBLET, target=target, met=False)]
+    cells = ad.read_h5ad(path)
+    cells = cells[cells.obs["hto_classification_global"] != "Negative"].copy()
+    truth = (cells.obs["hto_classification_global"] == "Doublet").to_numpy()
+    (ours, _), (peer, _) = _ours(cells, rate_per_1000_cells=0.1), _scrublet(cells)
+    area, peer_area = _auroc(truth, ours.scores), _auroc(truth, peer)
+    met = area >= peer_area + 0.01
+    return [Figure(case, metric, area, peer_area, SCRUBLET, target, met=met, n=int(truth.sum()), seed=1)]
+
+
+def _large() -> list[Figure]:
+    cells, truth, judged = _simulate("TIME", LARGE, 0.08)
+    (ours, seconds), (peer, peer_seconds) = _ours(cells), _scrublet(cells)
+    area, peer_area = _auroc(truth[judged], ours.scores[judged]), _auroc(truth[judged], peer[judged])
+    case, facts = f"simulated TIME, {LARGE} cells, 8% doublets", _Facts(n=int(truth.sum()), seed=SEED)
+    met = seconds <= 0.5 * peer_seconds
+    return [
+        Figure(
+            case, "seconds", seconds, peer_seconds, SCRUBLET, "<= half of peer", met=met, n=LARGE, seed=SEED
+        ),
+        Figure(
+            case,
+            "AUROC of heterotypic doublets",
+            area,
+            peer_area,
+            SCRUBLET,
+            ">= peer",
+            area >= peer_area,
+            **facts,
+        ),
+    ]

@@ -1,0 +1,294 @@
+"""Quality in the report of one sample: the verdict, the metrics with their cuts, and what was lost."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from stietime import names
+from stietime.figures.quality import DESCRIPTIVE_METRICS, metric_histograms
+from stietime.figures.quality_lineages import ALL, CUT_METRICS, lineage_ridges
+from stietime.figures.style import REASON_COLOURS
+from stietime.report import design
+from stietime.report.blocks import Block, Box, Cell, Table, Text, Tiles, section
+from stietime.report.labels import (
+    STATES_OF_LINEAGE,
+    VERDICT_NAMES,
+    label,
+    lineages_in_order,
+    reason_label,
+    short_label,
+)
+from stietime.report.pictures import caption_text, picture
+from stietime.report.tables import MISSING, facts_table, format_number, format_percent, table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stietime.report.results import Results
+
+ANY = "any"
+METRICS = (*(metric.name for metric in CUT_METRICS), *DESCRIPTIVE_METRICS)
+CELL_COLUMNS = (names.KEEP, names.REASON, names.PROVISIONAL_LINEAGE, *METRICS)
+LOSS_COLUMNS = ("lineage", names.REASON, "n_cells", "n_removed", "fraction", "rest_fraction", "warning")
+HEAT_STEPS = (0.0, 0.02, 0.05, 0.1, 0.2)  # shares lost from which a field is darker
+SOURCES = {"empty_droplets": "measured in empty droplets", "estimated": "estimated from the cells"}
+MOST_EMPTY = 0.5  # share of empty droplets above which figures leave them out
+WARNING_SIGN = "\N{WARNING SIGN}"
+# of a reason: the separator, unless it stands in brackets
+BETWEEN_REASONS = re.compile(r";\s+(?![^()]*\))")
+
+
+def sample_row(results: Results) -> dict[str, Any]:
+    """Read the verdict and the numbers of the sample that the page is about.
+
+    The comparison of the samples may have found a swap, so its verdict goes before the sample's own.
+
+    Raises
+    ------
+    InputError
+        The sample's table is missing or lacks a column.
+    """
+    own = results.table("sample_quality", ["verdict", names.REASON, "n_measured", "n_kept"])
+    row = {str(key): value for key, value in own.iloc[0].items()}
+    if results.has("samples"):
+        together = design.sample_table(results).set_index(names.SAMPLE)
+        known = results.name in together.index and together.loc[results.name, "verdict"]
+        if known in names.SAMPLE_VERDICTS:
+            row |= dict(together.loc[results.name, ["verdict", names.REASON, "swap"]])
+    return row
+
+
+def told(value: object) -> str:
+    """Return a text of a table, nothing where it is empty."""
+    return value if isinstance(value, str) else ""
+
+
+def told_interval(row: Mapping[str, Any]) -> str:
+    """Say the interval of the contamination, where there is one."""
+    low, high = row.get("contamination_low"), row.get("contamination_high")
+    return "" if pd.isna(low) or pd.isna(high) else f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
+@section("verdict", "Can this sample be used?")
+def verdict(results: Results) -> list[Block]:
+    """Say the verdict with its reasons, and the sample's numbers."""
+    row = sample_row(results)
+    found = str(row["verdict"])
+    reasons = [text for text in BETWEEN_REASONS.split(told(row[names.REASON])) if text]
+    lines = [f"{text[:1].upper()}{text[1:]}." for text in reasons] or ["No rule was broken."]
+    if found == names.EXCLUDED:
+        lines.append("Its rows stand in every table of the cohort, without numbers.")
+    tone: Any = found if found in VERDICT_NAMES else "note"
+    notes = {
+        "expressed sex": row.get("sex_expressed"),
+        "sex in the sample sheet": row.get("sex_sheet"),
+        "empty droplets in the file": row.get("n_empty_droplets"),
+        "on contamination": row.get("contamination_note"),
+        "on doublets": row.get("doublet_note"),
+    }
+    box = Box(tone, VERDICT_NAMES.get(found, found), tuple(lines))
+    links = (results.link("sample_quality"),)
+    caption = "Further facts; the rules of the verdict are options of the group quality."
+    return [box, _tiles(row), facts_table(notes, caption, links)]
+
+
+def _number(row: Mapping[str, Any], name: str) -> str:
+    return format_number(float(row.get(name, "nan")))
+
+
+def _tiles(row: Mapping[str, Any]) -> Tiles:
+    measured, kept = int(row["n_measured"]), int(row["n_kept"])
+    share = format_percent(kept / measured) if measured else MISSING
+    contamination = float(row.get("contamination", "nan"))
+    source = SOURCES.get(told(row.get("contamination_source")), "not estimable")
+    called = float(row.get("n_doublets", "nan"))
+    expected = float(row.get("doublet_rate_expected", "nan"))
+    rate = f"{format_percent(called / measured)} of the measured cells" if measured else ""
+    rate += "" if pd.isna(expected) else f", {format_percent(expected)} expected"
+    return Tiles(
+        (
+            (f"{kept:,}", "cells kept", f"of {measured:,} measured ({share})"),
+            (_number(row, "median_counts"), "median counts", "per kept cell"),
+            (_number(row, "median_genes"), "median genes", "per kept cell"),
+            (f"{_number(row, 'median_pct_mito')} %", "mitochondrial counts", "median of the kept cells"),
+            (format_percent(float(row.get("saturation", "nan"))), "saturation", "Good's coverage"),
+            (format_percent(contamination), "ambient counts", f"{told_interval(row)} {source}".strip()),
+            (format_number(called), "doublets called", rate),
+            (_number(row, "n_lineage_warnings"), "lineages warned of", "lost more than their share"),
+        )
+    )
+
+
+@section("quality", "Quality before and after")
+def quality(results: Results) -> list[Block]:
+    """Show the metrics by lineage with the cuts of each, and the metrics that have no cut."""
+    cells = results.table("quality", CELL_COLUMNS)
+    cuts = results.table("quality_cuts", ["lineage", "metric", "lower", "upper", "n_removed"])
+    drawn = _without_empty(cells)
+    found = lineages_in_order(drawn[names.PROVISIONAL_LINEAGE])
+    rows = {ALL: "All cells"} | {lineage: label(lineage) for lineage in found}
+    kept, left_out = int(cells[names.KEEP].sum()), len(cells) - len(drawn)
+    facts = {"n": len(drawn), "kept": kept, "left_out": left_out, "settings": results.settings.quality}
+    sources = (results.link("quality"), results.link("quality_cuts"))
+    alt = (
+        f"Distributions of counts, genes and mitochondrial share of {len(found)} lineages: {len(drawn):,} "
+        f"cells before, {kept:,} after the filter, with the cuts of each lineage."
+    )
+    ridges = picture(lineage_ridges(drawn, cuts, rows), alt, caption_text("ridges", **facts), sources)
+    alt = f"Histograms of the metrics without a cut: {len(drawn):,} cells before, {kept:,} after the filter."
+    figure = metric_histograms(drawn, DESCRIPTIVE_METRICS)
+    histograms = picture(figure, alt, caption_text("histograms", **facts), sources[:1])
+    shown = named_cuts(cuts)
+    listed = table(
+        shown.drop(columns="sample", errors="ignore"),
+        caption_text("cuts", settings=results.settings.quality),
+        sources=sources[1:],
+        folded=f"Show the {len(shown)} cuts of this sample",
+    )
+    return [ridges, listed, histograms, *_not_measured(cells), *_medians(cells, sources[:1])]
+
+
+def _without_empty(cells: pd.DataFrame) -> pd.DataFrame:
+    """Leave empty droplets out of the figures where they are most of the file: they would hide the cells."""
+    empty = cells[names.REASON] == "empty"
+    return cells[~empty] if empty.mean() > MOST_EMPTY and not empty.all() else cells
+
+
+def named_cuts(cuts: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the metrics that are described and never cut, and name the lineages.
+
+    Parameters
+    ----------
+    cuts
+        The rows of `quality_cuts.tsv`.
+    """
+    cut = cuts[["lower", "upper"]].notna().any(axis=1) | (cuts["n_removed"] > 0)
+    shown = cuts[cut | cuts["metric"].isin([metric.name for metric in CUT_METRICS])]
+    lineage = shown["lineage"].map(lambda name: "whole sample" if name == ALL else label(name))
+    return shown.assign(lineage=lineage)
+
+
+def _medians(cells: pd.DataFrame, sources: tuple[Any, ...]) -> list[Block]:
+    """List the median of each metric over the kept cells of each lineage."""
+    kept = cells[cells[names.KEEP].astype(bool)]
+    if kept.empty:
+        return []
+    groups = kept.groupby(names.PROVISIONAL_LINEAGE)
+    medians = groups[list(METRICS)].median()
+    medians.insert(0, "cells", groups.size())
+    medians = medians.loc[lineages_in_order(medians.index)].rename(index=label).reset_index()
+    caption = (
+        f"Median of each metric over the kept cells of each provisional lineage (n = {len(kept):,} cells)."
+    )
+    return [table(medians, caption, sources=sources, folded="Show the medians of each lineage")]
+
+
+def _not_measured(cells: pd.DataFrame) -> list[Block]:
+    labels = {metric.name: metric.label for metric in CUT_METRICS} | DESCRIPTIVE_METRICS
+    missing = [labels[name] for name in METRICS if len(cells) and cells[name].isna().all()]
+    if not missing:
+        return []
+    why = "The file has no gene, or no layer of unspliced counts, to measure them by."
+    return [Text(f"Not measured in this sample: {'; '.join(missing)}. {why}")]
+
+
+@section("losses", "What was lost, by reason and lineage")
+def losses(results: Results) -> list[Block]:
+    """Say which populations to worry about, and count what each lineage lost for each reason."""
+    cells = results.table("quality", CELL_COLUMNS)
+    frame = results.table("lineage_losses", LOSS_COLUMNS)
+    frame["warning"] = frame["warning"].fillna("")
+    worries = worry_lines(frame)
+    settings = results.settings.quality
+    share = f"{100 * settings.max_lineage_loss:g} %"
+    excluded = bool((cells[names.REASON] == "sample_excluded").any())
+    if worries:
+        box = Box("warning", "Populations to worry about", tuple(worries))
+    else:
+        calm = f"No provisional lineage lost more than {share} of its cells and surely more than the others."
+        box = Box("note", "No population stands out", (calm,))
+    source = (results.link("lineage_losses"),)
+    caption = caption_text("losses", n=len(cells), settings=settings, excluded=excluded)
+    return [box, _heat_table(frame, caption, source), _by_reason(cells, results)]
+
+
+def worry_lines(losses: pd.DataFrame) -> list[str]:
+    """Put the warnings of a sample in words, a sentence or two for each lineage.
+
+    Parameters
+    ----------
+    losses
+        The rows of `lineage_losses.tsv`, `warning` empty where there is none.
+    """
+    lines = []
+    for lineage in lineages_in_order(losses.loc[losses["warning"] != "", "lineage"]):
+        here = losses[losses["lineage"] == lineage]
+        warned = here[here["warning"] != ""].sort_values("fraction", ascending=False, kind="stable")
+        reasons = warned[warned[names.REASON] != ANY]
+        first = here[here[names.REASON] == ANY] if (here[names.REASON] == ANY).any() else warned
+        line = f"{label(lineage)}: lost {_share_told(first.iloc[0])}"
+        if len(reasons):
+            parts = (
+                f"{reason_label(row[names.REASON])} ({int(row['n_removed']):,}{_of_the_others(row)})"
+                for _, row in reasons.iterrows()
+            )
+            line += f"; more than its share for {', '.join(parts)}"
+        states = [short_label(state) for state in STATES_OF_LINEAGE.get(lineage, ())]
+        if states:
+            line += f". Fractions of {' and '.join(states)} in this sample rest on the cells that remain"
+        lines.append(f"{line}.")
+    return lines
+
+
+def _share_told(row: pd.Series) -> str:
+    counts = f"{int(row['n_removed']):,} of {int(row['n_cells']):,} cells"
+    return f"{counts} ({format_percent(row['fraction'])}{_of_the_others(row)})"
+
+
+def _of_the_others(row: pd.Series) -> str:
+    rest = row["rest_fraction"]
+    return "" if pd.isna(rest) else f", all other cells {format_percent(rest)}"
+
+
+def _heat_table(losses: pd.DataFrame, caption: str, sources: tuple[Any, ...]) -> Block:
+    """Make the table of reason by lineage: counts and shares, darker the more was lost, warnings ringed."""
+    reasons = [reason for reason in dict.fromkeys(losses[names.REASON]) if reason != ANY]
+    reasons = [ANY, *design.ordered(reasons, tuple(REASON_COLOURS))]
+    sizes = losses.groupby("lineage")["n_cells"].max()
+    lost = losses.pivot_table(index="lineage", columns=names.REASON, values="n_removed", aggfunc="sum")
+    lost = lost.reindex(columns=reasons).fillna(0)
+    warned = {(row["lineage"], row[names.REASON]) for _, row in losses[losses["warning"] != ""].iterrows()}
+    rows = [_heat_row("All cells", int(sizes.sum()), lost.sum().to_dict(), set())]
+    for lineage in lineages_in_order(sizes.index):
+        ringed = {reason for name, reason in warned if name == lineage}
+        rows.append(_heat_row(label(lineage), int(sizes[lineage]), lost.loc[lineage].to_dict(), ringed))
+    headers = [("provisional lineage", "plain"), ("cells before", "num"), ("kept", "num"), ("dropped", "num")]
+    headers += [(f"for {reason_label(reason)}", "num") for reason in reasons if reason != ANY]
+    return Table(caption, tuple(headers), tuple(rows), sources)
+
+
+def _heat_row(name: str, n: int, lost: Mapping[Any, float], ringed: set[str]) -> tuple[Cell, ...]:
+    kept = n - int(lost[ANY])
+    fields = [Cell(name, name), Cell(f"{n:,}", n), Cell(f"{kept:,}", kept)]
+    for reason, count in lost.items():
+        share = count / n if n else 0.0
+        tone = f"heat{sum(share > step for step in HEAT_STEPS)}" if share > 0 else ""
+        text = f"{int(count):,} ({format_percent(share)})" if count else "0"
+        if reason in ringed:
+            text, tone = f"{WARNING_SIGN} {text}", f"{tone} warned"
+        fields.append(Cell(text, share, tone=tone))
+    return tuple(fields)
+
+
+def _by_reason(cells: pd.DataFrame, results: Results) -> Block:
+    medians = cells.groupby(names.REASON)[list(METRICS)].median()
+    counts = cells[names.REASON].value_counts()
+    frame = pd.DataFrame({"cells": counts, "share": counts / len(cells)}).join(medians).reset_index()
+    frame[names.REASON] = frame[names.REASON].map(reason_label)
+    caption = f"Cells by reason, with the median of each metric (n = {len(cells):,} cells, one reason each)."
+    sources = (results.link("quality"),)
+    fold = "Show the median of each metric by reason"
+    return table(frame, caption, formats={"share": format_percent}, sources=sources, folded=fold)

@@ -1,0 +1,56 @@
+"""The benchmarks: how figures are written down, and that the documents show what was last measured."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from benchmarks.quality import as_markdown, between_marks
+from benchmarks.record import COLUMNS, Figure, figure_table, write_figures
+
+ROOT = Path(__file__).parents[1]
+FIGURES = [
+    Figure("one", "AUROC", 0.9, 0.6, "peer 1.0", ">= 0.8", met=True, n=10, seed=1),
+    Figure("two", "seconds", 3.0, target="<= 2", met=False),
+    Figure("three", "share", 0.5, 0.0),
+]
+
+
+def test_figures_are_written_with_ratio_target_and_machine(tmp_path):
+    path = write_figures("some", FIGURES, ("numpy",), tmp_path / "results")
+    table = pd.read_csv(path, sep="\t", dtype={"met": str}, keep_default_na=False)
+    assert list(table.columns) == list(COLUMNS)
+    assert table["met"].tolist() == ["true", "false", ""]
+    assert float(table["ratio"][0]) == pytest.approx(1.5)
+    assert table["ratio"].tolist()[1:] == ["", ""]
+    facts = json.loads(path.with_suffix(".json").read_text())
+    assert facts["n_cores"] >= 1
+    assert facts["versions"]["numpy"]
+    assert {"date", "commit", "processor", "memory_gib"} <= set(facts)
+
+
+def test_a_figure_without_a_peer_has_no_ratio():
+    assert math.isnan(figure_table(FIGURES)["ratio"][1])
+
+
+def test_tables_stand_between_their_marks():
+    text = "before\n<!-- figures -->\nold\n<!-- end of figures -->\nafter"
+    renewed = between_marks(text, "figures", as_markdown(pd.DataFrame({"a": [0.12345, math.nan]})))
+    assert "old" not in renewed
+    assert "| a |\n| --- |\n| 0.123 |\n|  |" in renewed
+    assert renewed.startswith("before")
+    assert renewed.endswith("after")
+    with pytest.raises(ValueError, match="losses"):
+        between_marks(text, "losses", "")
+
+
+def test_every_measured_figure_with_a_target_says_whether_it_is_met():
+    for path in (ROOT / "benchmarks" / "results").glob("*.tsv"):
+        table = pd.read_csv(path, sep="\t", keep_default_na=False, dtype=str)
+        if "target" not in table:
+            continue
+        assert list(table.columns) == list(COLUMNS)
+        assert table.loc[table["target"] != "", "met"].isin(["true", "false"]).all()
