@@ -8,7 +8,13 @@ import pytest
 from tests.report.fabricated_quality import ambient_table, losses_of, quality_of, summary_of
 
 from stietime import names
-from stietime.report import design, sections_artefacts, sections_quality, sections_quality_cohort
+from stietime.report import (
+    design,
+    sections_artefacts,
+    sections_quality,
+    sections_quality_cohort,
+    sections_verdict,
+)
 from stietime.report.blocks import Box, Facts, Picture, Table, Text, Tiles
 from stietime.report.build import make_sections, render_page
 from stietime.report.pages import COHORT, sample_page
@@ -59,8 +65,8 @@ def _texts(table: Table, column: str) -> list[str]:
 def test_the_verdict_stands_on_top_with_its_reasons(fabricated, verdict, title):
     reason = "keeps 9 cells, fewer than 50 (empty 3; doublet 2); saturation not estimable"
     _change_sample(fabricated, verdict=verdict, reason=reason, saturation=NAN)
-    assert PAGE_OF_A_SAMPLE[0] is sections_quality.verdict
-    box, tiles = sections_quality.verdict(fabricated.open(SAMPLE)).blocks[:2]
+    assert PAGE_OF_A_SAMPLE[0] is sections_verdict.verdict
+    box, tiles = sections_verdict.verdict(fabricated.open(SAMPLE)).blocks[:2]
     assert isinstance(box, Box)
     assert isinstance(tiles, Tiles)
     assert box.tone == verdict
@@ -70,9 +76,10 @@ def test_the_verdict_stands_on_top_with_its_reasons(fabricated, verdict, title):
         "Saturation not estimable.",
     )
     found = {what: (number, remark) for number, what, remark in tiles.items}
-    assert found["cells kept"] == ("54", "of 60 measured (90.0 %)")
+    kept = "cells passed, then excluded" if verdict == names.EXCLUDED else "cells kept"
+    assert found[kept] == ("54", "of 60 measured (90.0 %)")
     assert found["ambient counts"] == ("4.2 %", "3.1 to 5.5 % estimated from the cells")
-    assert found["doublets called"] == ("2", "3.3 % of the measured cells, 4.0 % expected")
+    assert found["doublets called"] == ("2", "3.6 % of the tested cells, 4.0 % expected")
 
 
 def test_a_swap_that_only_the_cohort_can_see_changes_the_verdict_of_the_page(fabricated):
@@ -81,7 +88,7 @@ def test_a_swap_that_only_the_cohort_can_see_changes_the_verdict_of_the_page(fab
     words = "samples of patient p1 express different sexes (female in a; male in b): swap suspected"
     samples.loc[samples["sample"] == SAMPLE, ["verdict", "reason", "swap"]] = ["caution", words, words]
     write_table(samples, path)
-    box = sections_quality.verdict(fabricated.open(SAMPLE)).blocks[0]
+    box = sections_verdict.verdict(fabricated.open(SAMPLE)).blocks[0]
     assert box.tone == "caution"
     assert box.lines == (f"S{words[1:]}.",)
     (*_, swaps) = _of(sections_quality_cohort.sample_quality(fabricated.open()), Box)
@@ -149,6 +156,10 @@ def test_cuts_and_metrics_that_were_not_measured_are_told(whole):
 def test_empty_droplets_that_are_most_of_a_file_do_not_hide_its_cells(fabricated):
     quality = quality_of(SAMPLE, np.random.default_rng(1), 400, ["empty"] * 300)
     write_table(quality, fabricated.path("quality", SAMPLE))
+    write_table(losses_of(SAMPLE, quality), fabricated.path("lineage_losses", SAMPLE))
+    assert design.count_cells(fabricated.open()).loc[SAMPLE].sum() == 400  # the file was filtered
+    _change(fabricated, "sample_quality", n_empty_droplets=300)
+    assert design.count_cells(fabricated.open()).loc[SAMPLE].sum() == 100
     drawing = _of(sections_quality.quality(fabricated.open(SAMPLE)), Picture)[0]
     assert "300 empty droplets are not drawn." in drawing.caption
     assert "n = 100 measured, 100 kept" in drawing.caption

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import product
 
 import anndata as ad
 import h5py
@@ -165,16 +166,13 @@ GENES = ["CD4", "IL8", "CD3E", "CD3E", "TMEM173"]  # two that are summed, two of
 
 @pytest.fixture
 def capture(tmp_path):
-    """Give a function that writes a capture's cells and its unfiltered matrix, and the row that names both."""
+    """Give a function that writes a capture's unfiltered matrix beside its cells, and the row of both."""
     rng = np.random.default_rng(7)
     cells, empty = rng.poisson(40, (12, 5)), rng.poisson(3, (50, 5))
     cells[0] = [1, 2, 0, 0, 3]  # a shallow cell: known as a cell, so no empty droplet
     empty[:2] = 0
     big = rng.poisson(60, (3, 5))  # beyond 100 counts, no cell of the sample: left out
-    names = [
-        f"ACGTACGTACG{'ACGT'[i // 64]}{'ACGT'[i // 16 % 4]}{'ACGT'[i // 4 % 4]}{'ACGT'[i % 4]}-1"
-        for i in range(65)
-    ]
+    names = [f"ACGTACGT{''.join(tail)}-1" for tail in product("ACGT", repeat=4)][:65]
     raw = np.vstack([cells, empty, big])
     tidy = ad.AnnData(sparse.csr_matrix(cells), obs=pd.DataFrame(index=names[:12]))
     tidy.var_names = GENES

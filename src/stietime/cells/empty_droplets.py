@@ -97,9 +97,10 @@ def call_cells(
     else:
         is_cell[tested] = True
     note = (
-        f"unfiltered matrix: {int(empty.sum()):,} droplets of 1 to {max_counts_empty_droplet} counts are empty,"
-        f" {len(deep):,} of at least {knee:,} (the knee) are cells, and {int(is_cell[tested].sum()):,} of "
-        f"{len(tested):,} between, which differ from ambient RNA (FDR {fdr:g})"
+        f"unfiltered matrix: {int(empty.sum()):,} droplets of 1 to {max_counts_empty_droplet} counts are"
+        f" empty, {len(deep):,} of at least {knee:,} (the knee) are cells, and"
+        f" {int(is_cell[tested].sum()):,} of {len(tested):,} between, which differ from ambient RNA"
+        f" (FDR {fdr:g})"
     )
     return is_cell, ambient, note
 

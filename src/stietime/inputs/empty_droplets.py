@@ -165,7 +165,9 @@ def sum_empty_droplets(raw: RawMatrix, symbols: NDArray[np.object_]) -> EmptyDro
     depth = np.asarray(matrix.sum(axis=1), dtype=np.int64).ravel()
     empty = (depth > 0) & (depth <= MAX_COUNTS) & ~raw.is_cell
     if not empty.any():
-        what = f"no droplet beside the cells has 1 to {MAX_COUNTS} counts: the matrix is filtered"
+        what = (
+            f"no droplet beside the cells has 1 to {MAX_COUNTS} counts: it is filtered, or the sample is not"
+        )
         raise InputError(what, path, FIX)
     sums = np.asarray(matrix[np.flatnonzero(empty)].sum(axis=0), dtype=np.int64).ravel()
     return EmptyDroplets(sums[pd.Index(found).get_indexer(pd.Index(symbols))], int(empty.sum()))

@@ -66,17 +66,41 @@ def count_cells(results: Results) -> pd.DataFrame:
     Returns
     -------
     Samples as index in the order of the sheet, `kept` and the reasons as columns, numbers of cells; samples
-    without a quality table are left out.
+    without a quality table are left out, and so are the empty droplets of unfiltered files.
     """
-    counts = {
-        sample: results.table("quality", [names.REASON], name=sample)[names.REASON].value_counts()
-        for sample in results.rows(names.CELLS)[names.SAMPLE]
-        if results.has("quality", sample)
-    }
+    counts = {}
+    for sample in results.rows(names.CELLS)[names.SAMPLE]:
+        if results.has("quality", sample):
+            reasons = results.table("quality", [names.REASON], name=sample)[names.REASON]
+            counts[sample] = without_droplets(results, reasons, sample).value_counts()
     frame = pd.DataFrame.from_dict(counts, orient="index").fillna(0).astype(int)
     frame.index.name = names.SAMPLE
     order = ordered(frame.columns, tuple(REASON_COLOURS)) if len(frame) else [names.KEPT]
     return frame.reindex(columns=order, fill_value=0)
+
+
+def without_droplets(results: Results, reasons: pd.Series, sample: str) -> pd.Series:
+    """Leave out the empty droplets of an unfiltered file: there are many more of them than of cells.
+
+    Parameters
+    ----------
+    results
+        The results of a run.
+    reasons
+        The reason of each cell of the sample.
+    sample
+        Name of the sample.
+
+    Returns
+    -------
+    The reasons of the cells; all of them in a file that was filtered.
+    """
+    empty = reasons == "empty"
+    if empty.mean() <= 0.5 or empty.all() or not results.has("sample_quality", sample):
+        return reasons
+    summary = results.table("sample_quality", name=sample)
+    found = "n_empty_droplets" in summary.columns and summary["n_empty_droplets"].iloc[0] > 0
+    return reasons[~empty] if found else reasons
 
 
 def sample_table(results: Results) -> pd.DataFrame:

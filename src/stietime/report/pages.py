@@ -16,6 +16,7 @@ from stietime.report import (
     sections_section,
     sections_statistics,
     sections_tissue,
+    sections_verdict,
 )
 from stietime.report.build import make_sections, render_page
 from stietime.report.design import environments
@@ -41,7 +42,7 @@ COHORT = (
     sections_record.record,
 )
 SAMPLE = (
-    sections_quality.verdict,
+    sections_verdict.verdict,
     sections_sample.facts,
     sections_quality.quality,
     sections_quality.losses,

@@ -13,7 +13,8 @@ from stietime.figures.quality import doublet_histogram
 from stietime.report.blocks import Block, Box, Text, section
 from stietime.report.labels import ERYTHROID_KINDS, label, lineages_in_order, reason_label
 from stietime.report.pictures import caption_text, picture
-from stietime.report.sections_quality import SOURCES, sample_row, told, told_interval
+from stietime.report.sections_quality import measured_cells
+from stietime.report.sections_verdict import SOURCES, sample_row, told, told_interval
 from stietime.report.tables import MISSING, facts_table, format_percent, format_two_digits, table
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from stietime.report.results import Results
 
 N_GENES = 20
+MOST_COUNTED = 4  # lineages or reasons named in one field
 EVIDENCE = ("score", "label", "score+label", "protected")
 
 
@@ -29,7 +31,7 @@ EVIDENCE = ("score", "label", "score+label", "protected")
 def erythroid(results: Results) -> list[Block]:
     """Count red cells, reticulocytes, nucleated erythroid cells and ambient haemoglobin, kept and dropped."""
     columns = ["erythroid_kind", "pct_hb", names.PROVISIONAL_LINEAGE, names.KEEP, names.REASON]
-    cells = results.table("quality", columns)
+    cells = measured_cells(results, columns)
     cells["erythroid_kind"] = cells["erythroid_kind"].fillna("")
     introduction = Text(caption_text("erythroid", settings=results.settings.quality))
     if cells["pct_hb"].isna().all():
@@ -64,7 +66,9 @@ def _kind_row(name: str, cells: pd.DataFrame) -> dict[str, Any]:
 
 
 def _counted(counts: pd.Series) -> str:
-    return ", ".join(f"{name} {int(n):,}" for name, n in counts.items())
+    named = ", ".join(f"{name} {int(n):,}" for name, n in counts.head(MOST_COUNTED).items())
+    rest = int(counts.iloc[MOST_COUNTED:].sum())
+    return f"{named}, others {rest:,}" if rest else named
 
 
 @section("doublets", "Doublets")
@@ -85,7 +89,7 @@ def doublets(results: Results) -> list[Block]:
     alt = f"Histogram of the doublet scores of {len(tested):,} cells, {called:,} called doublets."
     figure = doublet_histogram(tested, _threshold(results))
     pictured = picture(figure, alt, caption_text("doublets", **facts), (results.link("quality"),))
-    return [_rates(results, row, called, len(tested)), pictured, _calls(results, cells)]
+    return [_rates(results, row, called, len(tested)), pictured, _calls(results, tested)]
 
 
 def _threshold(results: Results) -> float:
@@ -127,7 +131,7 @@ def _calls(results: Results, cells: pd.DataFrame) -> Block:
         here = cells[cells[names.PROVISIONAL_LINEAGE] == lineage]
         called = int(here["is_doublet"].sum())
         evidence = {kind: int((here["doublet_evidence"] == kind).sum()) for kind in EVIDENCE}
-        first = {"provisional lineage": label(lineage), "cells": len(here), "called": called}
+        first = {"provisional lineage": label(lineage), "tested cells": len(here), "called": called}
         median = here["doublet_score"].median()
         rows.append({**first, "share called": called / len(here), **evidence, "median score": median})
     headers = {"score": "by score", "label": "by label", "score+label": "by both"}

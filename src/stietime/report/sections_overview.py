@@ -106,6 +106,8 @@ def quality(results: Results) -> list[Block]:
     counts = counts.loc[[sample for sample in rows[names.SAMPLE] if sample in counts.index]]
     total, kept = int(counts.to_numpy().sum()), int(counts[names.KEPT].sum())
     facts = {"n_samples": len(counts), "total": total, "kept": kept, "settings": results.settings.quality}
+    there = [len(results.table("quality", [names.REASON], name=sample)) for sample in counts.index]
+    facts["droplets"] = sum(there) - total
     alt = f"Bars of cells kept and dropped by reason in {len(counts)} samples; {kept:,} of {total:,} kept."
     bars = picture(dropped_bars(counts), alt, caption_text("dropped", **facts))
     return [bars, _dropped_table(counts, results), *_cuts(results, list(counts.index))]
@@ -132,7 +134,7 @@ def _cuts(results: Results, measured: list[str]) -> list[Block]:
             Box("note", "The tables of cuts are missing", (str(results.path("quality_cuts", measured[0])),))
         ]
     cuts = pd.concat(found, ignore_index=True).sort_values("n_removed", ascending=False, kind="stable")
-    cuts = named_cuts(cuts)
+    cuts = named_cuts(cuts[cuts["n_removed"] > 0])
     shown = cuts.head(MOST_CUTS)
     caption = (
         f"{caption_text('cuts', settings=results.settings.quality)} {len(shown):,} of {len(cuts):,} cuts are "

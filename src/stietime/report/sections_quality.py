@@ -1,8 +1,7 @@
-"""Quality in the report of one sample: the verdict, the metrics with their cuts, and what was lost."""
+"""Quality in the report of one sample: the metrics with their cuts, and what was lost."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,20 +11,19 @@ from stietime.figures.quality import DESCRIPTIVE_METRICS, metric_histograms
 from stietime.figures.quality_lineages import ALL, CUT_METRICS, lineage_ridges
 from stietime.figures.style import REASON_COLOURS
 from stietime.report import design
-from stietime.report.blocks import Block, Box, Cell, Table, Text, Tiles, section
+from stietime.report.blocks import Block, Box, Cell, Table, Text, section
 from stietime.report.labels import (
     STATES_OF_LINEAGE,
-    VERDICT_NAMES,
     label,
     lineages_in_order,
     reason_label,
     short_label,
 )
 from stietime.report.pictures import caption_text, picture
-from stietime.report.tables import MISSING, facts_table, format_number, format_percent, table
+from stietime.report.tables import format_percent, table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from stietime.report.results import Results
 
@@ -34,112 +32,26 @@ METRICS = (*(metric.name for metric in CUT_METRICS), *DESCRIPTIVE_METRICS)
 CELL_COLUMNS = (names.KEEP, names.REASON, names.PROVISIONAL_LINEAGE, *METRICS)
 LOSS_COLUMNS = ("lineage", names.REASON, "n_cells", "n_removed", "fraction", "rest_fraction", "warning")
 HEAT_STEPS = (0.0, 0.02, 0.05, 0.1, 0.2)  # shares lost from which a field is darker
-SOURCES = {"empty_droplets": "measured in empty droplets", "estimated": "estimated from the cells"}
-MOST_EMPTY = 0.5  # share of empty droplets above which figures leave them out
 WARNING_SIGN = "\N{WARNING SIGN}"
-# of a reason: the separator, unless it stands in brackets
-BETWEEN_REASONS = re.compile(r";\s+(?![^()]*\))")
-
-
-def sample_row(results: Results) -> dict[str, Any]:
-    """Read the verdict and the numbers of the sample that the page is about.
-
-    The comparison of the samples may have found a swap, so its verdict goes before the sample's own.
-
-    Raises
-    ------
-    InputError
-        The sample's table is missing or lacks a column.
-    """
-    own = results.table("sample_quality", ["verdict", names.REASON, "n_measured", "n_kept"])
-    row = {str(key): value for key, value in own.iloc[0].items()}
-    if results.has("samples"):
-        together = design.sample_table(results).set_index(names.SAMPLE)
-        known = results.name in together.index and together.loc[results.name, "verdict"]
-        if known in names.SAMPLE_VERDICTS:
-            row |= dict(together.loc[results.name, ["verdict", names.REASON, "swap"]])
-    return row
-
-
-def told(value: object) -> str:
-    """Return a text of a table, nothing where it is empty."""
-    return value if isinstance(value, str) else ""
-
-
-def told_interval(row: Mapping[str, Any]) -> str:
-    """Say the interval of the contamination, where there is one."""
-    low, high = row.get("contamination_low"), row.get("contamination_high")
-    return "" if pd.isna(low) or pd.isna(high) else f"{100 * low:.1f} to {100 * high:.1f} %"
-
-
-@section("verdict", "Can this sample be used?")
-def verdict(results: Results) -> list[Block]:
-    """Say the verdict with its reasons, and the sample's numbers."""
-    row = sample_row(results)
-    found = str(row["verdict"])
-    reasons = [text for text in BETWEEN_REASONS.split(told(row[names.REASON])) if text]
-    lines = [f"{text[:1].upper()}{text[1:]}." for text in reasons] or ["No rule was broken."]
-    if found == names.EXCLUDED:
-        lines.append("Its rows stand in every table of the cohort, without numbers.")
-    tone: Any = found if found in VERDICT_NAMES else "note"
-    notes = {
-        "expressed sex": row.get("sex_expressed"),
-        "sex in the sample sheet": row.get("sex_sheet"),
-        "empty droplets in the file": row.get("n_empty_droplets"),
-        "on contamination": row.get("contamination_note"),
-        "on doublets": row.get("doublet_note"),
-    }
-    box = Box(tone, VERDICT_NAMES.get(found, found), tuple(lines))
-    links = (results.link("sample_quality"),)
-    caption = "Further facts; the rules of the verdict are options of the group quality."
-    return [box, _tiles(row), facts_table(notes, caption, links)]
-
-
-def _number(row: Mapping[str, Any], name: str) -> str:
-    return format_number(float(row.get(name, "nan")))
-
-
-def _tiles(row: Mapping[str, Any]) -> Tiles:
-    measured, kept = int(row["n_measured"]), int(row["n_kept"])
-    share = format_percent(kept / measured) if measured else MISSING
-    contamination = float(row.get("contamination", "nan"))
-    source = SOURCES.get(told(row.get("contamination_source")), "not estimable")
-    called = float(row.get("n_doublets", "nan"))
-    expected = float(row.get("doublet_rate_expected", "nan"))
-    rate = f"{format_percent(called / measured)} of the measured cells" if measured else ""
-    rate += "" if pd.isna(expected) else f", {format_percent(expected)} expected"
-    return Tiles(
-        (
-            (f"{kept:,}", "cells kept", f"of {measured:,} measured ({share})"),
-            (_number(row, "median_counts"), "median counts", "per kept cell"),
-            (_number(row, "median_genes"), "median genes", "per kept cell"),
-            (f"{_number(row, 'median_pct_mito')} %", "mitochondrial counts", "median of the kept cells"),
-            (format_percent(float(row.get("saturation", "nan"))), "saturation", "Good's coverage"),
-            (format_percent(contamination), "ambient counts", f"{told_interval(row)} {source}".strip()),
-            (format_number(called), "doublets called", rate),
-            (_number(row, "n_lineage_warnings"), "lineages warned of", "lost more than their share"),
-        )
-    )
 
 
 @section("quality", "Quality before and after")
 def quality(results: Results) -> list[Block]:
     """Show the metrics by lineage with the cuts of each, and the metrics that have no cut."""
-    cells = results.table("quality", CELL_COLUMNS)
+    every, cells = results.table("quality", [names.REASON]), measured_cells(results, CELL_COLUMNS)
     cuts = results.table("quality_cuts", ["lineage", "metric", "lower", "upper", "n_removed"])
-    drawn = _without_empty(cells)
-    found = lineages_in_order(drawn[names.PROVISIONAL_LINEAGE])
+    found = lineages_in_order(cells[names.PROVISIONAL_LINEAGE])
     rows = {ALL: "All cells"} | {lineage: label(lineage) for lineage in found}
-    kept, left_out = int(cells[names.KEEP].sum()), len(cells) - len(drawn)
-    facts = {"n": len(drawn), "kept": kept, "left_out": left_out, "settings": results.settings.quality}
+    kept, left_out = int(cells[names.KEEP].sum()), len(every) - len(cells)
+    facts = {"n": len(cells), "kept": kept, "left_out": left_out, "settings": results.settings.quality}
     sources = (results.link("quality"), results.link("quality_cuts"))
     alt = (
-        f"Distributions of counts, genes and mitochondrial share of {len(found)} lineages: {len(drawn):,} "
+        f"Distributions of counts, genes and mitochondrial share of {len(found)} lineages: {len(cells):,} "
         f"cells before, {kept:,} after the filter, with the cuts of each lineage."
     )
-    ridges = picture(lineage_ridges(drawn, cuts, rows), alt, caption_text("ridges", **facts), sources)
-    alt = f"Histograms of the metrics without a cut: {len(drawn):,} cells before, {kept:,} after the filter."
-    figure = metric_histograms(drawn, DESCRIPTIVE_METRICS)
+    ridges = picture(lineage_ridges(cells, cuts, rows), alt, caption_text("ridges", **facts), sources)
+    alt = f"Histograms of the metrics without a cut: {len(cells):,} cells before, {kept:,} after the filter."
+    figure = metric_histograms(cells, DESCRIPTIVE_METRICS)
     histograms = picture(figure, alt, caption_text("histograms", **facts), sources[:1])
     shown = named_cuts(cuts)
     listed = table(
@@ -151,10 +63,18 @@ def quality(results: Results) -> list[Block]:
     return [ridges, listed, histograms, *_not_measured(cells), *_medians(cells, sources[:1])]
 
 
-def _without_empty(cells: pd.DataFrame) -> pd.DataFrame:
-    """Leave empty droplets out of the figures where they are most of the file: they would hide the cells."""
-    empty = cells[names.REASON] == "empty"
-    return cells[~empty] if empty.mean() > MOST_EMPTY and not empty.all() else cells
+def measured_cells(results: Results, columns: Sequence[str]) -> pd.DataFrame:
+    """Read the quality of the cells of the sample, without the empty droplets of an unfiltered file.
+
+    Parameters
+    ----------
+    results
+        The results of a run.
+    columns
+        Columns of `quality.parquet`, the reason among them.
+    """
+    cells = results.table("quality", columns)
+    return cells.loc[design.without_droplets(results, cells[names.REASON], results.name).index]
 
 
 def named_cuts(cuts: pd.DataFrame) -> pd.DataFrame:
@@ -199,7 +119,8 @@ def _not_measured(cells: pd.DataFrame) -> list[Block]:
 def losses(results: Results) -> list[Block]:
     """Say which populations to worry about, and count what each lineage lost for each reason."""
     cells = results.table("quality", CELL_COLUMNS)
-    frame = results.table("lineage_losses", LOSS_COLUMNS)
+    droplets = len(cells) - len(design.without_droplets(results, cells[names.REASON], results.name))
+    frame = without_droplets_of(results.table("lineage_losses", LOSS_COLUMNS), droplets)
     frame["warning"] = frame["warning"].fillna("")
     worries = worry_lines(frame)
     settings = results.settings.quality
@@ -211,8 +132,28 @@ def losses(results: Results) -> list[Block]:
         calm = f"No provisional lineage lost more than {share} of its cells and surely more than the others."
         box = Box("note", "No population stands out", (calm,))
     source = (results.link("lineage_losses"),)
-    caption = caption_text("losses", n=len(cells), settings=settings, excluded=excluded)
+    caption = caption_text("losses", n=len(cells) - droplets, settings=settings, excluded=excluded)
     return [box, _heat_table(frame, caption, source), _by_reason(cells, results)]
+
+
+def without_droplets_of(losses: pd.DataFrame, droplets: int) -> pd.DataFrame:
+    """Take the empty droplets of an unfiltered file, which have no lineage, off the cells that were lost.
+
+    Parameters
+    ----------
+    losses
+        The rows of `lineage_losses.tsv` of a sample.
+    droplets
+        Their number.
+    """
+    unclear = losses["lineage"] == names.UNCLEAR
+    empty = unclear & losses[names.REASON].isin(("empty", ANY))
+    off = min(droplets, int(losses.loc[unclear & (losses[names.REASON] == "empty"), "n_removed"].sum()))
+    losses = losses.copy()
+    losses.loc[unclear, "n_cells"] -= off
+    losses.loc[empty, "n_removed"] -= off
+    share = losses["n_removed"] / losses["n_cells"].where(losses["n_cells"] > 0)
+    return losses.assign(fraction=losses["fraction"].where(~unclear, share))
 
 
 def worry_lines(losses: pd.DataFrame) -> list[str]:

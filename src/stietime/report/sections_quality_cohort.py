@@ -13,7 +13,8 @@ from stietime.report import design
 from stietime.report.blocks import Block, Box, section
 from stietime.report.labels import ENVIRONMENT_SHORT_NAMES, label, lineages_in_order, reason_label
 from stietime.report.pictures import caption_text, picture
-from stietime.report.sections_quality import ANY, BETWEEN_REASONS, LOSS_COLUMNS
+from stietime.report.sections_quality import ANY, LOSS_COLUMNS, without_droplets_of
+from stietime.report.sections_verdict import BETWEEN_REASONS, tested_for_doublets
 from stietime.report.tables import MISSING, format_number, format_percent, table
 
 if TYPE_CHECKING:
@@ -64,14 +65,16 @@ def measures(settings: Quality) -> tuple[Measure, ...]:
 def _compared(results: Results) -> pd.DataFrame:
     frame = design.in_order(design.sample_table(results), results)
     frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *NUMBERS])))
-    measured = frame["n_measured"].astype(float).replace(0, np.nan)
+    counts = design.count_cells(results).sum(axis=1).reindex(frame[names.SAMPLE]).to_numpy()
+    removed = results.settings.quality.remove_doublets
+    tested = tested_for_doublets(frame["n_kept"], frame["n_doublets"], removed=removed)
     low, high = (100 * frame[f"contamination_{side}"] for side in ("low", "high"))
     interval = [
         f"{a:.1f} to {b:.1f} %" if np.isfinite(a + b) else MISSING for a, b in zip(low, high, strict=True)
     ]
     return frame.assign(
-        share_kept=frame["n_kept"] / measured,
-        share_doublets=frame["n_doublets"] / measured,
+        share_kept=frame["n_kept"] / np.where(counts > 0, counts, np.nan),
+        share_doublets=frame["n_doublets"] / tested.where(tested > 0),
         contamination_interval=interval,
     )
 
@@ -160,10 +163,7 @@ def lineage_losses(results: Results) -> list[Block]:
     there = [sample for sample in listed if results.has("lineage_losses", sample)]
     missing = [sample for sample in listed if sample not in there]
     # none at all: say which table is missing, as every section does
-    tables = [
-        results.table("lineage_losses", LOSS_COLUMNS, name=sample).assign(sample=sample)
-        for sample in there or listed[:1]
-    ]
+    tables = [_losses_of(results, sample) for sample in there or listed[:1]]
     frame = pd.concat(tables, ignore_index=True)
     frame["warning"] = frame["warning"].fillna("")
     told = _warning_lines(frame)
@@ -177,6 +177,16 @@ def lineage_losses(results: Results) -> list[Block]:
         line = f"No table of lineage losses: {design.told_samples(missing)}."
         blocks.append(Box("note", "Samples that are not shown", (line,)))
     return [*blocks, *_heat_map(results, frame, there)]
+
+
+def _losses_of(results: Results, sample: str) -> pd.DataFrame:
+    losses = results.table("lineage_losses", LOSS_COLUMNS, name=sample)
+    if results.has("quality", sample):
+        reasons = results.table("quality", [names.REASON], name=sample)[names.REASON]
+        losses = without_droplets_of(
+            losses, len(reasons) - len(design.without_droplets(results, reasons, sample))
+        )
+    return losses.assign(sample=sample)
 
 
 def _warning_lines(losses: pd.DataFrame) -> list[str]:
