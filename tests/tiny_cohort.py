@@ -23,6 +23,7 @@ def write_tiny_cohort(folder: Path, *, n_patients: int = 2, n_cells: int = 120, 
     assert done.returncode == 0, done.stderr
     config = yaml.safe_load((folder / "simulated" / "config.yaml").read_text())
     config.update(results_dir="results", integration={"n_components": 10, "n_neighbours": 10})
+    config["quality"] = {"ambient_correction": "soupx"}
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config))
     return path

@@ -70,7 +70,7 @@ class Quality(Section):
     """Number of median absolute deviations (x 1.4826) of log genes beyond which a cell is dropped."""
     n_mads_mito: Annotated[float, Field(gt=0)] = 5.0
     """Number of median absolute deviations (x 1.4826) of the mitochondrial share above which a cell goes."""
-    pct_mito_floor: Percent = 10.0
+    pct_mito_floor: Percent = 7.0
     """A cell at or below this mitochondrial share is never dropped for it, in percent of counts."""
     pct_mito_ceiling: Percent = 50.0
     """A cell above this mitochondrial share is always dropped, in percent of counts."""

@@ -50,8 +50,8 @@ def test_dying_cells_are_dropped_and_living_ones_are_not(planted):
     (_, _, ambient), cells = planted
     single = cells[cells["true_kind"] != "doublet"]
     dying = single["true_kind"] == "dying"
-    # ambient RNA hides the high share of a dying cell: at 30 to 40 % of the counts, some stay below the floor
-    assert single.loc[dying, "dropped"].mean() >= (0.9 if ambient == 75 else 0.7)
+    # ambient RNA hides the high share of a dying cell: here 33 to 45 % of the counts
+    assert single.loc[dying, "dropped"].mean() >= (0.9 if ambient == 75 else 0.8)
     assert dying[single["dropped"]].mean() >= 0.9
 
 

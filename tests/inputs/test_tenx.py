@@ -30,7 +30,7 @@ def as_bytes(texts):
     return np.array([text.encode() for text in texts])
 
 
-def write_h5(path, version, name="matrix"):
+def write_h5(path, version, name="matrix", types=TYPES):
     with h5py.File(path, "a") as handle:
         group = handle.create_group(name)
         matrix = sparse.csc_matrix(COUNTS.T)
@@ -41,7 +41,7 @@ def write_h5(path, version, name="matrix"):
             group["genes"], group["gene_names"] = as_bytes(IDS), as_bytes(SYMBOLS)
         else:
             features = group.create_group("features")
-            for key, texts in (("id", IDS), ("name", SYMBOLS), ("feature_type", TYPES)):
+            for key, texts in (("id", IDS), ("name", SYMBOLS), ("feature_type", types)):
                 features[key] = as_bytes(texts)
             features["_all_tag_keys"] = as_bytes(["genome"])
 
@@ -62,6 +62,16 @@ def write_mtx(
         path = folder / f"{prefix}{name}{'.gz' if packed else ''}"
         path.write_bytes(gzip.compress(content) if packed else content)
     return folder
+
+
+def test_control_probes_of_a_panel_are_counted_beside_the_genes(tmp_path):
+    types = [*["Gene Expression"] * 3, "Negative Control Probe", "Unassigned Codeword", "Antibody Capture"]
+    write_h5(tmp_path / "a.h5", 3, types=types)
+    cells = read(tmp_path / "a.h5", "10x_h5")
+    assert list(cells.var_names) == ["CD3E", "CD4", "IL8"]
+    assert list(cells.obs["n_negative_probe_counts"]) == list(COUNTS[:, [3, 4]].sum(axis=1))
+    facts = cells.uns["ingest"]
+    assert (facts["n_genes"], facts["n_negative_probes"], facts["n_features_other"]) == (3, 2, 1)
 
 
 def test_version_3_takes_gene_expression_and_counts_the_rest(tmp_path):

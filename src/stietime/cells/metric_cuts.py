@@ -47,7 +47,7 @@ class Limits:
     n_mads_counts: float = 5
     n_mads_genes: float = 5
     n_mads_mito: float = 5
-    pct_mito_floor: float = 10
+    pct_mito_floor: float = 7
     pct_mito_ceiling: float = 50
     min_counts: float = 50
     min_genes: float = 20

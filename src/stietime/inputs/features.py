@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stietime.errors import InputError
+from stietime.inputs.gene_names import CONTROL_TYPES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,20 +36,20 @@ def gene_frame(
 
 
 def genes_only(features: pd.DataFrame, where: object) -> NDArray[np.intp]:
-    """Choose the features that are gene expression; antibodies, guides and peaks are not.
+    """Choose gene expression and the control probes of panels; not antibodies, guides and peaks.
 
     Returns
     -------
-    Their rows.
+    Their rows; the control probes leave the matrix where they are counted.
 
     Raises
     ------
     InputError
-        There are none.
+        There is no gene expression.
     """
-    chosen = np.flatnonzero(features[TYPE].to_numpy() == GENE_EXPRESSION)
-    if len(chosen) == 0:
+    is_gene = features[TYPE].to_numpy() == GENE_EXPRESSION
+    if not is_gene.any():
         found = ", ".join(sorted(set(features[TYPE])))
         what = f"no feature is of the type {GENE_EXPRESSION!r}; found {found or 'no features'}"
         raise InputError(what, where, "give the matrix of gene expression")
-    return chosen
+    return np.flatnonzero(is_gene | features[TYPE].str.lower().isin(CONTROL_TYPES).to_numpy(dtype=bool))
