@@ -14,13 +14,13 @@ from typing import Final
 
 import pandas as pd
 
-from benchmarks import quality_ambient, quality_doublets, quality_filters
+from benchmarks import quality_ambient, quality_captures, quality_doublets, quality_filters
 from benchmarks.record import RESULTS, figure_table, write_figures
 
 PACKAGES: Final = ("stietime", "scanpy", "anndata", "numpy", "scipy", "scikit-learn", "numba")
 DOCS: Final = Path(__file__).parent.parent / "docs" / "quality.md"
 QUICK_RESULTS: Final = Path("results/benchmarks")
-PARTS: Final = (quality_filters, quality_doublets, quality_ambient)
+PARTS: Final = (quality_filters, quality_doublets, quality_ambient, quality_captures)
 
 
 def as_markdown(table: pd.DataFrame) -> str:

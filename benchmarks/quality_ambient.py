@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 DATA: Final = Path(os.environ.get("STIETIME_DATA", "../shared/data"))
 FOLDER: Final = "soupx_pbmc4k_ambient"
-PLANTED: Final = {0: "0 %", 75: "2.4 %", 160: "5 %", 340: "10 %", 760: "20 %", 1300: "30 %"}  # by ambient UMI
+PLANTED: Final = (0, 75, 160, 340, 660, 1120)  # ambient UMI per droplet
 ENVIRONMENTS: Final[tuple[Environment, ...]] = ("STIE", "TIME")
 MAX_ERROR: Final = 0.03
 MIN_CORRELATION: Final = 0.95
@@ -40,7 +40,10 @@ PEER: Final = "mean of all cells as the profile"
 MAX_EMPTY: Final = 100
 FDR: Final = 0.01
 # lineages that cannot express the genes, by the authors' labels
-FOREIGN: Final = {"IGKC": ("T_CD4", "T_CD8", "NK", "MNP"), "LYZ": ("T_CD4", "T_CD8", "B", "NK")}
+FOREIGN: Final[dict[str, tuple[str, ...]]] = {
+    "IGKC": ("T_CD4", "T_CD8", "NK", "MNP"),
+    "LYZ": ("T_CD4", "T_CD8", "B", "NK"),
+}
 FOREIGN |= {"S100A9": FOREIGN["LYZ"], "CD3E": ("B", "MNP")}
 
 
@@ -104,7 +107,9 @@ def figures(*, quick: bool) -> list[Figure]:
 def _of_level(ambient_umi: float, sizes: tuple[int, ...], seeds: tuple[int, ...]) -> list[Figure]:
     """Give the worst of all samples of one planted level."""
     runs = [planted(where, n, ambient_umi, seed) for where in ENVIRONMENTS for n in sizes for seed in seeds]
-    case = f"simulated blood and tumour, about {PLANTED[int(ambient_umi)]} ambient RNA, {len(runs)} samples"
+    low, high = (100 * end([run.truth for run in runs]) for end in (min, max))
+    planted_share = f"{low:.0f}-{high:.0f} %" if ambient_umi else "no"
+    case = f"simulated blood and tumour, {planted_share} ambient RNA, {len(runs)} samples"
     error = float(np.max(np.abs([run.error for run in runs])))  # nan when any could not be estimated
     n, seed = len(ENVIRONMENTS) * len(seeds) * sum(sizes), seeds[-1]
     metric, target = "largest absolute error of the contamination", f"<= {MAX_ERROR}"
@@ -145,7 +150,7 @@ def _lost_red_cells(n_cells: int) -> list[Figure]:
             n=n,
             seed=1,
         ),
-        Figure(case, "haemoglobin in the profile, found / planted", *shares, PEER, n=n, seed=1),
+        Figure(case, "haemoglobin in the profile, found / planted", shares[0], shares[1], PEER, n=n, seed=1),
     ]
 
 
@@ -231,8 +236,8 @@ def _real() -> list[Figure]:
     counts, genes = sparse.csr_matrix(cells.X).astype(np.int64), list(cells.var_names)
     markers = read_markers()
     lineages = provisional_lineages(counts, genes, markers)
-    measured = cells.var["soup_est"].to_numpy(dtype=np.float64)
-    empty = cells.var["soup_counts"].to_numpy(dtype=np.int64)
+    measured = np.asarray(cells.var["soup_est"], dtype=np.float64)
+    empty = np.asarray(cells.var["soup_counts"], dtype=np.int64)
     found = estimate_ambient(counts, genes, lineages, markers)
     known = estimate_ambient(counts, genes, lineages, markers, empty_droplet_counts=empty)
     of_cells, n = _profile_of_cells(counts), counts.shape[0]

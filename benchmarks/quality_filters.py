@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 DATA: Final = Path(os.environ.get("STIETIME_DATA", "../shared/data"))
 LIMITS: Final = Limits()
-AMBIENT_UMI: Final = (75, 1300)  # per droplet; 2 to 4 %, and about 30 % of the counts
+# per droplet: none, what is usual, and 30 % of the counts
+AMBIENT_UMI: Final = {"STIE": (75, 0, 340, 670), "TIME": (75, 0, 340, 1120)}
 SEEDS: Final = (1, 2)
 MIN_CELLS_SHOWN: Final = 10
 STAGES: Final = ("Proerythroblast", "Erythroblast", "Normoblast")
@@ -178,7 +179,7 @@ def lineage_loss_table(*, quick: bool) -> pd.DataFrame:
     n_cells = _sizes(quick=quick)[-1]
     environments: tuple[Environment, ...] = ("STIE", "TIME")
     for environment in environments:
-        found = _simulated(environment, n_cells, AMBIENT_UMI[0], quick)
+        found = _simulated(environment, n_cells, AMBIENT_UMI[environment][0], quick)
         tables.append(found.losses(f"simulated {environment}"))
     if (DATA / ZILIONIS).is_file():
         tables.append(_zilionis().losses("NSCLC blood and tumour (Zilionis 2019)"))
@@ -294,6 +295,6 @@ def figures(*, quick: bool) -> list[Figure]:
     environments: tuple[Environment, ...] = ("STIE", "TIME")
     for environment in environments:
         for n_cells in _sizes(quick=quick):
-            for ambient in AMBIENT_UMI:
+            for ambient in AMBIENT_UMI[environment]:
                 found += _simulated_figures(environment, n_cells, ambient, quick=quick)
     return [*found, *_marrow_figures(), *_zilionis_figures(), *_pbmc_figures()]

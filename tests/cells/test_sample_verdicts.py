@@ -122,7 +122,7 @@ CUTS = pd.DataFrame(
 def test_losses_name_the_filters_with_their_cuts_the_largest_first():
     removed = {"kept": 3, "low_genes": 172, "high_mito": 640, "doublet": 7, "empty": 0, "sample_excluded": 2}
     told = tell_losses(removed, CUTS)
-    assert told == "high_mito 640 (cut 10 to 50 %), low_genes 172 (cut 100), doublet 7 (cut 0.31)"
+    assert told == "high_mito 640 (above 10 to 50 %), low_genes 172 (below 100), doublet 7 (above 0.31)"
     assert tell_losses({"kept": 10}, CUTS) == ""
     # doublets by hashtags have no cut
     by_label = CUTS.assign(upper=CUTS["upper"].where(CUTS["metric"] != "doublet_score"))
@@ -135,7 +135,7 @@ def test_a_sample_without_a_kept_cell_names_the_filter_and_its_numbers():
         {"n_measured": 812, "n_kept": 0, "saturation": 0.9, "contamination": 0, "losses": losses}, LIMITS
     )
     assert verdict == "excluded"
-    assert reason == "all 812 cells dropped: high_mito 640 (cut 10 to 50 %), low_genes 172 (cut 100)"
+    assert reason == "all 812 cells dropped: high_mito 640 (above 10 to 50 %), low_genes 172 (below 100)"
     # whatever the limits are: there is nothing to use
     lenient = VerdictLimits(min_cells_usable=0, min_cells_caution=0)
     assert judge({**GOOD, "n_kept": 0}, lenient) == ("excluded", "all 900 cells dropped")

@@ -106,12 +106,12 @@ def tell_losses(removed: Mapping[str, int], cuts: pd.DataFrame) -> str:
     removed
         Number of dropped cells by reason; `kept` and reasons without a cell are passed over.
     cuts
-        The table of cuts of the sample: metric, lower, upper, n_removed, one row for each lineage that was
-        judged by itself.
+        The table of cuts of the sample: metric, lower, upper, n_removed, note, one row for each lineage that
+        was judged by itself.
 
     Returns
     -------
-    Such as "high_mito 640 (cut 50 %), low_genes 172 (cut 60 to 100)"; empty when no cell is dropped.
+    Such as "high_mito 640 (above 50 %), low_genes 172 (below 60 to 100)"; empty when no cell is dropped.
     """
     ranked = sorted(removed.items(), key=lambda item: -item[1])
     told = [f"{reason} {n}{_tell_cut(reason, cuts)}" for reason, n in ranked if n and reason in CUT_OF_REASON]
@@ -124,10 +124,13 @@ def _tell_cut(reason: str, cuts: pd.DataFrame) -> str:
     rows = cuts[(cuts["metric"] == metric) & (cuts["n_removed"] > 0) & cuts[side].notna()]
     if rows.empty:
         return ""
+    if metric == "empty":
+        return f" ({rows['note'].iloc[0]})"
     decimals = 2 if metric == "doublet_score" else 0
     low, high = (f"{value:.{decimals}f}" for value in (rows[side].min(), rows[side].max()))
     unit = " %" if metric.startswith("pct_") else ""
-    return f" (cut {low if low == high else f'{low} to {high}'}{unit})"
+    word = "below" if side == "lower" else "above"
+    return f" ({word} {low if low == high else f'{low} to {high}'}{unit})"
 
 
 def _number(facts: Mapping[str, Any], name: str) -> float:
