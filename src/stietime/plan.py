@@ -181,6 +181,12 @@ class Plan:
         return [getattr(self.outputs, output).format(section=section) for section in self.sections]
 
     @property
+    def ambient_corrected(self) -> list[str]:
+        """The corrected values of every sample of cells, when they are asked for."""
+        asked = self.settings.quality.ambient_correction != "none"
+        return self.each_sample("ambient_corrected") if asked else []
+
+    @property
     def truth(self) -> list[str]:
         """The table of planted values, when the cohort is simulated."""
         return [f"{self.settings.simulation.output_dir}/truth.tsv"] if self.settings.simulation else []
@@ -190,8 +196,7 @@ class Plan:
         """Every result but the reports and the record of the run."""
         reports = ("sample_report", "section_report")
         found = [path for kind in PER_SAMPLE if kind not in reports for path in self.each_sample(kind)]
-        if self.settings.quality.ambient_correction != "none":
-            found += self.each_sample("ambient_corrected")
+        found += self.ambient_corrected
         found += [path for kind in PER_SECTION if kind not in reports for path in self.each_section(kind)]
         if self.cells:
             found += [getattr(self.outputs, kind) for kind in PER_COHORT]

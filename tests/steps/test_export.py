@@ -49,10 +49,14 @@ def cohort_files(tmp_path):
     return tmp_path
 
 
-def _run(folder, *samples):
+def _run(folder, *samples, corrected=()):
     counts = [folder / f"{sample}.h5ad" for sample in samples or COUNTS]
     tables = {name: folder / f"{name}.parquet" for name in ("cells", "embedding")}
-    export.run(argparse.Namespace(counts=counts, **tables, output=folder / "cohort.h5ad"))
+    export.run(
+        argparse.Namespace(
+            counts=counts, **tables, ambient_corrected=corrected, output=folder / "cohort.h5ad"
+        )
+    )
     return ad.read_h5ad(folder / "cohort.h5ad")
 
 
@@ -62,6 +66,25 @@ def test_counts_are_those_of_the_files_in_the_order_of_the_cells(cohort_files):
     assert cohort.var_names.tolist() == ["CD3D", "LYZ"]
     assert cohort.layers["counts"].toarray().tolist() == [[4, 0], [1, 3], [1, 7]]
     assert cohort.layers["counts"].dtype == np.int32
+
+
+def test_corrected_values_are_a_layer_beside_the_counts(cohort_files):
+    for sample in COUNTS:
+        cells = ad.read_h5ad(cohort_files / f"{sample}.h5ad")
+        kept = cells[cells.obs_names.isin(KEPT)][::-1].copy()
+        kept.X = kept.X.astype(np.float32) * 0.5
+        write_cells(kept, cohort_files / f"{sample}_corrected.h5ad")
+    paths = [cohort_files / f"{sample}_corrected.h5ad" for sample in COUNTS]
+    cohort = _run(cohort_files, corrected=paths)
+    assert cohort.layers["ambient_corrected"].toarray().tolist() == [[2, 0], [0.5, 1.5], [0.5, 3.5]]
+    assert cohort.layers["counts"].toarray().tolist() == [[4, 0], [1, 3], [1, 7]]
+    assert "ambient_corrected" not in _run(cohort_files).layers
+    with pytest.raises(InputError, match="1 cells have no counts, such as b:c0"):
+        _run(cohort_files, corrected=paths[:1])
+    lacking = ad.read_h5ad(paths[0])[:, ["CD3D", "MS4A1"]].copy()
+    write_cells(lacking, paths[0])
+    with pytest.raises(InputError, match="1 genes of the counts are missing, such as LYZ"):
+        _run(cohort_files, corrected=paths)
 
 
 def test_genes_that_one_sample_lacks_are_left_out_and_listed(cohort_files):

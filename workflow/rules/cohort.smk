@@ -56,10 +56,12 @@ rule export:
         counts=PLAN.each_sample("counts"),
         cells=OUT.cells,
         embedding=OUT.embedding,
+        corrected=PLAN.ambient_corrected,
     output:
         cohort=OUT.cohort,
     log:
         OUT.log("export"),
     shell:
         "stietime step export --counts {input.counts:q} --cells {input.cells:q}"
-        " --embedding {input.embedding:q} --output {output.cohort:q} 2> {log:q}"
+        " --embedding {input.embedding:q} --ambient-corrected {input.corrected:q} --output {output.cohort:q}"
+        " 2> {log:q}"

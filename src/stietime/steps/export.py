@@ -10,7 +10,7 @@ import pandas as pd
 
 from stietime import names, storage
 from stietime.errors import InputError
-from stietime.steps.arguments import add_path, add_paths
+from stietime.steps.arguments import add_optional_paths, add_path, add_paths
 
 if TYPE_CHECKING:
     import argparse
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CORRECTED_LAYER: Final = "ambient_corrected"
 SLOTS: Final = {"pca": names.PCA_SLOT, "harmony": names.HARMONY_SLOT, "umap": names.UMAP_SLOT}
 ORGANISMS: Final = {"human": ("Homo sapiens", "NCBITaxon:9606"), "mouse": ("Mus musculus", "NCBITaxon:10090")}
 # our columns under the names of the CELLxGENE schema; where ours is already called so, it stays
@@ -61,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_paths(parser, "--counts", "counts.h5ad of every sample")
     add_path(parser, "--cells", "cells.parquet of the cohort")
     add_path(parser, "--embedding", "embedding.parquet of the cohort")
+    corrected = "ambient_corrected.h5ad of every sample, for a layer of that name"
+    add_optional_paths(parser, "--ambient-corrected", corrected)
     add_path(parser, "--output", "cohort.h5ad to write")
 
 
@@ -69,6 +72,9 @@ def run(arguments: argparse.Namespace) -> None:
     cells = storage.read_table(arguments.cells, [names.CELL, names.SAMPLE, names.PATIENT])
     embedding = storage.read_table(arguments.embedding, [names.CELL])
     cohort = assemble(arguments.counts, cells, embedding, where=arguments.embedding)
+    if arguments.ambient_corrected:
+        genes = list(cohort.var_names)
+        cohort.layers[CORRECTED_LAYER] = corrected_layer(arguments.ambient_corrected, cohort.obs_names, genes)
     storage.write_cells(cohort, arguments.output)
     left_out = sum(len(genes) for genes in cohort.uns["genes_left_out"].values())
     log.info("%d cells x %d genes of %d samples", *cohort.shape, cells[names.SAMPLE].nunique())
@@ -145,8 +151,6 @@ def stack_counts(
     InputError
         A cell has no counts, or no gene is measured in every sample.
     """
-    from scipy import sparse
-
     samples = []
     for path in paths:
         part = _kept_part(path, order)
@@ -166,14 +170,55 @@ def stack_counts(
         _sample_of(part): part.var_names[~part.var_names.isin(common)].to_numpy(dtype=object)
         for part in samples
     }
-    stacked = sparse.vstack([sparse.csr_matrix(part[:, genes].X) for part in samples], format="csr")
-    found = pd.Index(np.concatenate([part.obs_names for part in samples]))
+    counts = _stacked(samples, genes, order, paths).astype(np.int32)
+    return counts, genes, {sample: lost for sample, lost in left_out.items() if len(lost)}
+
+
+def corrected_layer(paths: Sequence[Path], order: pd.Index, genes: list[str]) -> csr_matrix:
+    """Stack the values that the correction for ambient RNA left.
+
+    Parameters
+    ----------
+    paths
+        `ambient_corrected.h5ad` of every sample.
+    order
+        Ids of the kept cells, in the order of the result.
+    genes
+        Genes that every sample measures.
+
+    Returns
+    -------
+    Cells x genes, float32.
+
+    Raises
+    ------
+    InputError
+        A cell or a gene is in none of the files.
+    """
+    samples = []
+    for path in paths:
+        part = _kept_part(path, order)
+        lacking = pd.Index(genes).difference(part.var_names)
+        samples.append(part)
+        if part.n_obs and len(lacking):
+            msg = f"{len(lacking)} genes of the counts are missing, such as {lacking[0]}"
+            raise InputError(msg, path, "delete the file and run again, so that it is made from the counts")
+    return _stacked([part for part in samples if part.n_obs], genes, order, paths).astype(np.float32)
+
+
+def _stacked(
+    samples: list[ad.AnnData], genes: list[str], order: pd.Index, paths: Sequence[Path]
+) -> csr_matrix:
+    """Stack matrices over the same genes, and put the cells in order."""
+    from scipy import sparse
+
+    found = pd.Index([name for part in samples for name in part.obs_names])
     missing = order.difference(found)
     if len(missing):
         msg = f"{len(missing)} cells have no counts, such as {missing[0]}"
         raise InputError(msg, ", ".join(map(str, paths)), "give the counts of every sample")
-    counts = stacked[found.get_indexer(order)].astype(np.int32)
-    return counts, genes, {sample: lost for sample, lost in left_out.items() if len(lost)}
+    stacked = sparse.vstack([sparse.csr_matrix(part[:, genes].X) for part in samples], format="csr")
+    return stacked[found.get_indexer(order)]
 
 
 def _kept_part(path: Path, order: pd.Index) -> ad.AnnData:
