@@ -21,7 +21,8 @@ def _labels(axes) -> list[str]:
 
 def test_dropped_bars_add_up_to_all_cells():
     counts = pd.DataFrame({"kept": [90, 0], "doublet": [10, 0]}, index=["a", "b"])
-    axes = quality.dropped_bars(counts).axes[0]
+    axes = quality.dropped_bars(counts, {"kept": "kept", "doublet": "two cells"}).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["kept", "two cells"]
     assert [round(bar.get_width(), 6) for bars in axes.containers for bar in bars] == [90, 0, 10, 0]
     assert _labels(axes) == ["a (n = 100)", "b (n = 0)"]
 

@@ -110,6 +110,14 @@ def test_histograms_count_cells_before_and_after_and_tell_what_was_not_measured(
     assert _words(hb) == _words(stress) == ["not measured"]
 
 
+@pytest.mark.parametrize(("n", "ticks"), [(1, ["0", "1"]), (9, ["0", "5"]), (700, ["0", "5", "10", "100"])])
+def test_numbers_of_cells_are_written_in_full(n, ticks):
+    cells = pd.DataFrame({"pct_hb": np.zeros(n), "keep": True})
+    figure = quality.metric_histograms(cells, {"pct_hb": "hb"})
+    _drawn(figure)
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ticks
+
+
 @pytest.mark.parametrize("value", [0.0, 7.5])
 def test_one_cell_has_a_histogram_that_holds_it(value):
     cells = pd.DataFrame({"pct_ribo": [value], "keep": [True]})
@@ -127,6 +135,8 @@ def test_doublet_scores_are_stacked_by_evidence_with_the_threshold():
         "called, by label only (n = 1)", "above the cut, protected (n = 1)", "threshold (0.50)",
     ]  # fmt: skip
     assert axes.get_lines()[0].get_xdata()[0] == 0.5
+    # no bar lies on both sides of the threshold
+    assert 0.5 in [round(bar.get_x(), 9) for bar in axes.containers[0]]
     assert not quality.doublet_histogram(scores, NAN).axes[0].get_lines()
 
 
@@ -144,6 +154,8 @@ def test_ambient_bars_set_the_share_in_ambient_beside_that_in_cells():
     assert ambient_widths == [20, 10]
     assert cell_widths[0] == 5
     assert _words(axes) == ["m"]
+    alike = ambient.ambient_bars(genes.assign(cell_share=[0.2, 0.1])).axes[0]
+    assert [[bar.get_width() for bar in bars] for bars in alike.containers] == [[20, 10]]
 
 
 MEASURES = (
@@ -189,7 +201,7 @@ def test_one_and_a_hundred_samples_stay_readable(n):
     named = {i: f"sample {i}" for i in range(n)}
     assert _drawn(quality_samples.loss_heatmap(losses, named, {"nk": "NK cell"}))[1] < 2000
     counts = pd.DataFrame({"kept": [90] * n, "doublet": [10] * n}, index=[f"s{i}" for i in range(n)])
-    assert _drawn(quality.dropped_bars(counts))[1] < 2000
+    assert _drawn(quality.dropped_bars(counts, {"kept": "kept", "doublet": "doublet"}))[1] < 2000
 
 
 def test_the_heat_map_rings_warnings_and_leaves_out_lineages_without_cells():

@@ -135,7 +135,8 @@ def ambient_table() -> pd.DataFrame:
     """Make the ambient profile, the largest share first."""
     frame = pd.DataFrame(AMBIENT, columns=["gene", "ambient_share", "cell_share", "marker_of"])
     ratio = np.log2(frame["ambient_share"] / frame["cell_share"])
-    words = frame["marker_of"].map(lambda sets: f"a few counts look like {sets}" if sets else "")
+    named = frame["marker_of"].str.replace(",", ", ")
+    words = named.map(lambda sets: f"{sets}: seen in 30% of cells" if sets else "")
     return frame.assign(log2_ratio=ratio, could_fake=words).sort_values("ambient_share", ascending=False)
 
 

@@ -66,3 +66,11 @@ def test_samples_are_found_without_a_sheet(whole):
         "after",
     ]
     assert found.loc["s1", "modality"] == "section"
+
+
+def test_an_excluded_sample_is_found_with_its_patient_without_a_sheet(fabricated):
+    path = fabricated.path("cells")
+    cells = pd.read_parquet(path)
+    cells[cells["sample"] != "p1_tumour_after"].to_parquet(path)
+    found = samples_found(fabricated.folder).set_index("sample").loc["p1_tumour_after"]
+    assert found[["patient", "environment", "timepoint"]].to_list() == ["p1", "TIME", "after"]

@@ -225,7 +225,7 @@ def test_an_untested_sample_says_why_there_are_no_doublets(fabricated):
     frame = pd.read_parquet(path)
     frame.assign(doublet_score=np.nan, is_doublet=False, doublet_evidence="").to_parquet(path)
     html, _ = sample_page(fabricated.open("p1_blood_before"))
-    assert "No doublet score: a sample needs 100 cells, this one has 60." in html
+    assert "No doublet score: a sample needs 100 cells that passed every other filter, this one has" in html
 
 
 def test_the_numbers_of_the_headline_are_those_of_the_tables(whole, cohort_html):

@@ -19,6 +19,7 @@ from stietime.report.blocks import Box, Facts, Picture, Table, Text, Tiles
 from stietime.report.build import make_sections, render_page
 from stietime.report.pages import COHORT, sample_page
 from stietime.report.pages import SAMPLE as PAGE_OF_A_SAMPLE
+from stietime.report.tables import MISSING
 from stietime.storage import read_table, write_table
 
 SAMPLE = "p1_blood_before"
@@ -77,9 +78,10 @@ def test_the_verdict_stands_on_top_with_its_reasons(fabricated, verdict, title):
     )
     found = {what: (number, remark) for number, what, remark in tiles.items}
     kept = "cells passed, then excluded" if verdict == names.EXCLUDED else "cells kept"
-    assert found[kept] == ("54", "of 60 measured (90.0 %)")
-    assert found["ambient counts"] == ("4.2 %", "3.1 to 5.5 % estimated from the cells")
-    assert found["doublets called"] == ("2", "3.6 % of the tested cells, 4.0 % expected")
+    assert found[kept] == ("54", "of 60 measured (90.0\N{NO-BREAK SPACE}%)")
+    plain = {what: (number, remark.replace("\xa0", " ")) for what, (number, remark) in found.items()}
+    assert plain["ambient counts"] == ("4.2 %", "3.1 to 5.5 % estimated from the cells")
+    assert plain["doublets called"] == ("2", "3.6 % of the tested cells, 4.0 % expected")
 
 
 def test_a_swap_that_only_the_cohort_can_see_changes_the_verdict_of_the_page(fabricated):
@@ -144,12 +146,14 @@ def test_the_table_of_losses_adds_up_and_rings_the_warnings(fabricated):
 
 def test_cuts_and_metrics_that_were_not_measured_are_told(whole):
     section = sections_quality.quality(whole.open(SAMPLE))
-    assert len(_of(section, Picture)) == 2
+    _, histograms = _of(section, Picture)
+    assert "Complexity:" in histograms.caption
+    assert "Intronic" not in histograms.caption  # what was not measured is neither drawn nor explained
     (told,) = _of(section, Text)
     assert told.html.startswith("Not measured in this sample: intronic counts (%).")
     cuts, medians = _of(section, Table)
     assert set(_texts(cuts, "lineage")) == {"whole sample"}
-    assert _texts(cuts, "metric") == ["empty", "n_counts", "n_genes", "pct_mito", "doublet_score"]
+    assert _texts(cuts, "metric") == ["empty", "counts", "genes", "mito (%)", "doublet score"]
     assert sum(int(text) for text in _texts(medians, "cells")) == 54
 
 
@@ -163,6 +167,8 @@ def test_empty_droplets_that_are_most_of_a_file_do_not_hide_its_cells(fabricated
     drawing = _of(sections_quality.quality(fabricated.open(SAMPLE)), Picture)[0]
     assert "300 empty droplets are not drawn." in drawing.caption
     assert "n = 100 measured, 100 kept" in drawing.caption
+    tiles = sections_verdict.verdict(fabricated.open(SAMPLE)).blocks[1]
+    assert tiles.items[0][2].startswith("of 100 measured")
 
 
 def test_erythroid_cells_are_counted_by_kind(fabricated):
@@ -204,9 +210,26 @@ def test_doublets_are_counted_by_evidence_and_set_beside_what_was_expected(fabri
 
 def test_the_note_says_why_doublets_were_not_looked_for(fabricated):
     _change(fabricated, "quality", doublet_score=NAN, is_doublet=False, doublet_evidence="")
-    _change(fabricated, "sample_quality", doublet_note="fewer than 100 cells")
     (box,) = _of(sections_artefacts.doublets(fabricated.open(SAMPLE)), Box)
-    assert box.lines == ("No doublet score: fewer than 100 cells.",)
+    needed = "No doublet score: a sample needs 100 cells that passed every other filter, this one has 56."
+    assert box.lines == (needed,)
+    _change(fabricated, "sample_quality", doublet_note="not tested: all cells are alike")
+    enough = fabricated.open(SAMPLE, quality={"min_cells_for_doublets": 50})
+    (box,) = _of(sections_artefacts.doublets(enough), Box)
+    assert box.lines == ("No doublet score: all cells are alike.",)
+
+
+def test_doublets_that_were_not_looked_for_are_no_zero(fabricated):
+    _change_sample(fabricated, doublet_rate_expected=NAN, n_doublets=0)
+    tiles = sections_verdict.verdict(fabricated.open(SAMPLE)).blocks[1]
+    assert (MISSING, "doublets called", "not tested") in tiles.items
+    (table,) = _of(sections_quality_cohort.sample_quality(fabricated.open()), Table)
+    told = dict(zip(_texts(table, "sample"), _texts(table, "doublets"), strict=True))
+    assert told.pop(SAMPLE) == MISSING
+    assert set(told.values()) == {"3.6 %"}
+    # a label of the file is a test too
+    assert sections_verdict.tested_for_doublets(50, 2, NAN, removed=True) == 52
+    assert sections_verdict.tested_for_doublets(50, 0, 0.04, removed=False) == 50
 
 
 def test_ambient_genes_are_drawn_and_those_that_fake_a_call_are_listed(fabricated):
@@ -224,18 +247,31 @@ def test_ambient_genes_are_drawn_and_those_that_fake_a_call_are_listed(fabricate
     assert len(_of(section, Picture)) == 1
     (table,) = _of(section, Table)
     assert _texts(table, "gene") == ["HBB", "S100A8", "IGKC"]
-    assert _texts(table, "marker of")[1] == "Neutrophil, Monocyte"
+    assert _texts(table, "call it could fake")[1] == "Neutrophil, Monocyte"
+    assert _texts(table, "how often, by ambient RNA alone")[0] == "seen in 30% of cells"
 
 
 def test_contamination_that_cannot_be_estimated_is_told(fabricated):
     values = {"contamination": NAN, "contamination_source": "", "contamination_note": "too few cells"}
     _change_sample(fabricated, **values)
-    write_table(ambient_table().iloc[:0], fabricated.path("ambient", SAMPLE))
-    boxes = _of(sections_artefacts.ambient(fabricated.open(SAMPLE)), Box)
-    assert [box.lines for box in boxes] == [
-        ("Too few cells.",),
-        ("The genes cannot be listed: too few cells.",),
+    section = sections_artefacts.ambient(fabricated.open(SAMPLE))
+    assert [box.title for box in _of(section, Box)] == [
+        "Contamination could not be estimated",
+        "No ambient profile",
     ]
+    assert _of(section, Box)[0].lines == ("Too few cells.",)
+    assert not _of(section, Picture)  # the table then holds the genes of the cells, not of the medium
+
+
+def test_a_sample_that_lost_no_cell_and_holds_no_haemoglobin_says_so_in_a_line(fabricated):
+    _change(fabricated, "quality", keep=True, reason="kept", erythroid_kind="", provisional_lineage="t_cell")
+    quality = pd.read_parquet(fabricated.path("quality", SAMPLE))
+    write_table(losses_of(SAMPLE, quality), fabricated.path("lineage_losses", SAMPLE))
+    section = sections_quality.losses(fabricated.open(SAMPLE))
+    assert _of(section, Box)[0].lines == ("No cell was dropped.",)
+    assert _of(section, Table)[0].folded == "Show the 1 provisional lineages"
+    (box,) = _of(sections_artefacts.erythroid(fabricated.open(SAMPLE)), Box)
+    assert box.lines == ("None of the 60 measured cells is erythroid or holds haemoglobin of note.",)
 
 
 @pytest.mark.parametrize("n_cells", [0, 1, 15])
@@ -285,6 +321,26 @@ def test_an_excluded_sample_is_a_row_and_is_told_first(fabricated):
         assert len(verdicts) >= 12
     box = _of(made["sample-quality"], Box)[0]
     assert box.tone == "excluded"
+
+
+def test_the_pair_of_an_excluded_sample_is_no_pair(fabricated):
+    before = design.count_pairs(fabricated.open())
+    reason = "keeps 3 cells, fewer than 5; contamination not estimable (3 cells (nk 3): none has 20)"
+    _change_sample(fabricated, verdict="excluded", reason=reason)
+    after = design.count_pairs(fabricated.open())
+    assert after == {**before, "before": before["before"] - 1}
+    told = design.warnings(fabricated.open(), design.count_cells(fabricated.open()))
+    assert any(line.endswith(f"{SAMPLE} (keeps 3 cells, fewer than 5).") for line in told)
+
+
+def test_a_batch_that_lost_one_environment_to_exclusion_is_warned_of(fabricated):
+    path = fabricated.path("samples")
+    samples = read_table(path)
+    blood = samples["sample"].str.startswith("p1_blood")
+    write_table(samples.assign(verdict=samples["verdict"].mask(blood, "excluded")), path)
+    results = fabricated.open(integration={"batch_column": "patient"})
+    told = design.warnings(results, design.count_cells(results))
+    assert any("Batch p1 holds one environment only" in line for line in told)
 
 
 def test_a_sample_that_was_never_assessed_is_a_row_too(fabricated):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -12,10 +12,23 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+ALIKE: Final = 0.02  # bars that differ by less cannot be told apart
+
+
+def are_alike(genes: pd.DataFrame) -> bool:
+    """Whether no gene's share in ambient RNA can be told from its share in the cells.
+
+    Parameters
+    ----------
+    genes
+        One row per gene: ambient_share and cell_share.
+    """
+    return bool(np.allclose(genes["ambient_share"], genes["cell_share"], rtol=ALIKE))
+
 
 @styled
 def ambient_bars(genes: pd.DataFrame) -> Figure:
-    """Draw the share of each gene in ambient RNA beside its share in the cells.
+    """Draw the share of each gene in ambient RNA beside that in the cells, one bar where they are alike.
 
     Parameters
     ----------
@@ -27,8 +40,13 @@ def ambient_bars(genes: pd.DataFrame) -> Figure:
     axes = figure.subplots()
     places = np.arange(len(genes), dtype=float)
     ambient, cells = 100 * genes["ambient_share"].to_numpy(), 100 * genes["cell_share"].to_numpy()
-    axes.barh(places - 0.2, ambient, height=0.38, color=WARNING, label="in ambient RNA")
-    axes.barh(places + 0.2, cells, height=0.38, color=ACCENT, label="in the kept cells")
+    if are_alike(genes):
+        axes.barh(
+            places, ambient, height=0.7, color=WARNING, label="in ambient RNA and in the kept cells alike"
+        )
+    else:
+        axes.barh(places - 0.2, ambient, height=0.38, color=WARNING, label="in ambient RNA")
+        axes.barh(places + 0.2, cells, height=0.38, color=ACCENT, label="in the kept cells")
     longest = np.fmax(ambient, cells)
     for place, end, marker in zip(places, longest, genes["marker"], strict=True):
         if marker:

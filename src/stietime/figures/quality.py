@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from stietime.figures.style import (
     ACCENT,
@@ -38,6 +38,7 @@ DESCRIPTIVE_METRICS = {
 FEW_SAMPLES = 40  # up to here a row has room for words of full size
 LOGARITHMIC_COUNT = ("pct_hb",)  # a few cells stand out from nearly all others, which have none
 FEW_CELLS = 100  # the axis of fewer cells has ticks at whole numbers only
+LINEAR_UP_TO = 10  # cells of a bin, where the axis of cells is logarithmic
 FROM_ZERO = 0.1  # a share of less than this of the range is not worth an axis that starts elsewhere
 SCORE_KINDS = {
     "": ("single", FAINT),
@@ -49,13 +50,15 @@ SCORE_KINDS = {
 
 
 @styled
-def dropped_bars(counts: pd.DataFrame) -> Figure:
+def dropped_bars(counts: pd.DataFrame, named: Mapping[str, str]) -> Figure:
     """Draw one bar per sample: share of cells kept and dropped, by reason.
 
     Parameters
     ----------
     counts
         Number of cells, samples as index and reasons as columns (`kept` first).
+    named
+        Names of the reasons.
     """
     has_room = len(counts) <= FEW_SAMPLES
     figure = new_figure(9.2, 1.3 + (0.24 if has_room else 0.155) * len(counts))
@@ -66,7 +69,7 @@ def dropped_bars(counts: pd.DataFrame) -> Figure:
     left = np.zeros(len(counts))
     for reason, colour in colours_of(counts.columns, REASON_COLOURS).items():
         width = shares[reason].to_numpy()
-        axes.barh(positions, width, left=left, color=colour, height=0.78, label=reason.replace("_", " "))
+        axes.barh(positions, width, left=left, color=colour, height=0.78, label=named[reason])
         left += width
     labels = [f"{sample} (n = {int(n):,})" for sample, n in totals.items()]
     axes.set_yticks(positions, labels, fontsize=8 if has_room else 6)
@@ -101,6 +104,17 @@ def _histogram(axes: Axes, values: pd.Series, keep: np.ndarray) -> None:
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
+def count_in_decades(axes: Axes) -> None:
+    """Count cells on an axis that is linear up to 10 and logarithmic above, its numbers written in full."""
+    top = axes.get_ylim()[1]
+    axes.set_yscale("symlog", linthresh=LINEAR_UP_TO)
+    decades = [float(LINEAR_UP_TO * 10**i) for i in range(int(np.log10(max(top, 1) / LINEAR_UP_TO)) + 1)]
+    half = [LINEAR_UP_TO / 2] if top >= LINEAR_UP_TO / 2 else [1]
+    axes.set_yticks([0, *half, *(value for value in decades if value <= top)])
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
 @styled
 def metric_histograms(quality: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
     """Draw the distribution of each metric before and after the filter.
@@ -122,13 +136,23 @@ def metric_histograms(quality: pd.DataFrame, metrics: Mapping[str, str]) -> Figu
         _histogram(axes, values, keep)
         axes.set_xlabel(label)
         if metric in LOGARITHMIC_COUNT and values.notna().any():
-            axes.set_yscale("symlog", linthresh=10)
+            count_in_decades(axes)
         legend |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     for axes in list(grid.flat)[len(metrics) :]:
         axes.set_visible(False)
     if legend:
         figure.legend(list(legend.values()), list(legend), loc="outside upper left", ncols=2)
     return figure
+
+
+def _score_bins(values: np.ndarray, threshold: float) -> list[float]:
+    """Divide the range of scores so that the threshold lies between two bins."""
+    low, high = min(values.min(initial=0), 0.0), max(values.max(initial=0), 0.1)
+    width = (high - low) / 44
+    if not low < threshold < high:
+        return list(np.linspace(low, high, 45))
+    below, above = (int(np.ceil(part / width)) for part in (threshold - low, high - threshold))
+    return list(threshold + width * np.arange(-below, above + 1))
 
 
 @styled
@@ -147,7 +171,7 @@ def doublet_histogram(scores: pd.DataFrame, threshold: float) -> Figure:
     axes = figure.subplots()
     values = scores["doublet_score"].to_numpy(dtype=float)
     evidence = scores["doublet_evidence"].fillna("").to_numpy()
-    bins = np.linspace(min(values.min(initial=0), 0), max(values.max(initial=0), 0.1), 45).tolist()
+    bins = _score_bins(values, threshold)
     present = [kind for kind in SCORE_KINDS if (evidence == kind).any()]
     groups = [values[evidence == kind] for kind in present]
     labels = [
@@ -156,7 +180,7 @@ def doublet_histogram(scores: pd.DataFrame, threshold: float) -> Figure:
     axes.hist(groups, bins=bins, stacked=True, color=[SCORE_KINDS[kind][1] for kind in present], label=labels)
     if np.isfinite(threshold):
         axes.axvline(threshold, color=WARNING, lw=1.4, ls="--", label=f"threshold ({threshold:.2f})")
-    axes.set_yscale("symlog", linthresh=10)
+    count_in_decades(axes)
     axes.set_xlabel("doublet score (0 to 1)")
     axes.set_ylabel("cells")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))

@@ -19,7 +19,6 @@ from stietime.figures.style import (
     FAINT,
     INK,
     MUTED,
-    WARNING,
     bare,
     colours_of,
     new_figure,
@@ -124,7 +123,7 @@ def _axis(axes: Axes, measure: Measure, values: np.ndarray) -> None:
     low_end, high_end = axes.get_xlim()
     for limit in measure.limits:
         if low_end < limit < high_end and len(values):
-            axes.axvline(limit, color=WARNING, lw=1.1, ls="--", zorder=1)
+            axes.axvline(limit, color=INK, lw=0.9, ls="--", zorder=1)
 
 
 def _strip_legend(figure: Figure, colours: Mapping[str, str], *, has_limits: bool) -> None:
@@ -134,8 +133,8 @@ def _strip_legend(figure: Figure, colours: Mapping[str, str], *, has_limits: boo
     handles.append(Line2D([], [], color=INK, ls="", marker="x", ms=6))
     labels = [*colours, "caution", "excluded"]
     if has_limits:
-        handles.append(Line2D([], [], color=WARNING, lw=1.1, ls="--"))
-        labels.append("limit of the settings")
+        handles.append(Line2D([], [], color=INK, lw=0.9, ls="--"))
+        labels.append("limit between verdicts")
     figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), columnspacing=1.2)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from stietime import names
+from stietime.figures.quality import count_in_decades
 from stietime.figures.style import ACCENT, FAINT, WARNING, empty_note, new_figure, styled
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _histogram(axes: Axes, values: NDArray[np.float64], keep: NDArray[np.bool_],
     if scale.endswith("log"):
         axes.set_xscale("log")
     if scale == "share":
-        axes.set_yscale("symlog", linthresh=10)
+        count_in_decades(axes)
 
 
 def _draw_cuts(axes: Axes, cuts: pd.DataFrame, *, margin: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from stietime.report.results import Results
 
 NOT_ASSESSED = "not assessed"  # the verdict on a sample whose quality was not assessed
+# of a reason: the separator, unless it stands in brackets
+BETWEEN_REASONS = re.compile(r";\s+(?![^()]*\))")
 FEW_PAIRS = 6  # with fewer, no exact two-sided test of pairs reaches p = 0.05
 FEW_CELLS_KEPT = 0.5
 MOST_NAMED = 12  # samples in one sentence
@@ -136,6 +139,17 @@ def sample_table(results: Results) -> pd.DataFrame:
     return frame.assign(verdict=frame["verdict"].fillna(NOT_ASSESSED))
 
 
+def broken_rules(reason: str) -> list[str]:
+    """Split the reason of a verdict into the rules that were broken, without what is only not estimable.
+
+    Parameters
+    ----------
+    reason
+        Of the table of samples.
+    """
+    return [text for text in BETWEEN_REASONS.split(reason) if text and "not estimable" not in text]
+
+
 def verdict_tone(verdict: object) -> str:
     """Return the tone that a verdict on a sample is shown in; none where there is no verdict."""
     if not isinstance(verdict, str):
@@ -150,7 +164,7 @@ def told_samples(samples: Sequence[str]) -> str:
 
 
 def count_pairs(results: Results) -> dict[str, int]:
-    """Count, for each time point in order, the patients with cells of both blood and tumour.
+    """Count, for each time point in order, the patients with cells of both blood and tumour, none excluded.
 
     Parameters
     ----------
@@ -158,6 +172,10 @@ def count_pairs(results: Results) -> dict[str, int]:
         The results of a run.
     """
     rows = results.rows(names.CELLS)
+    if results.has("samples") and len(rows):
+        table = sample_table(results)
+        excluded = table.loc[table["verdict"] == names.EXCLUDED, names.SAMPLE]
+        rows = rows[~rows[names.SAMPLE].astype(str).isin(excluded)]
     moments = timepoints(rows, results)
     known = rows[rows[names.ENVIRONMENT].isin((names.STIE, names.TIME))]
     by = [known[names.TIMEPOINT].fillna(""), known[names.PATIENT]]
@@ -196,7 +214,9 @@ def warnings(results: Results, counts: pd.DataFrame) -> list[str]:
     table = sample_table(results) if len(rows) and results.has("samples") else None
     told, excluded = _verdicts(table) if table is not None else ([], set[str]())
     return [
-        *_batch_warning(rows, results.settings.integration.batch_column),
+        *_batch_warning(
+            rows[~rows[names.SAMPLE].astype(str).isin(excluded)], results.settings.integration.batch_column
+        ),
         *_lost_samples(rows, counts, excluded),
         *told,
         *_few_patients(results),
@@ -223,7 +243,8 @@ def _verdicts(table: pd.DataFrame) -> tuple[list[str], set[str]]:
     """Tell excluded samples with their reasons, suspected swaps and lost lineages; and which are excluded."""
     excluded = table[table["verdict"] == names.EXCLUDED]
     reasons = [
-        f"{row[names.SAMPLE]} ({row[names.REASON] or 'no reason given'})" for _, row in excluded.iterrows()
+        f"{row[names.SAMPLE]} ({'; '.join(broken_rules(row[names.REASON])) or 'no reason given'})"
+        for _, row in excluded.iterrows()
     ]
     told = [
         f"Excluded by their quality, so that none of their cells is used: {told_samples(reasons)}."

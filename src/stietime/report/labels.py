@@ -69,6 +69,24 @@ REASON_NAMES: Final = {
     "doublet": "doublet",
     "sample_excluded": "sample excluded",
     "any": "any reason",
+    # of sections
+    "no_counts": "no counts",
+    "large_area": "large area, sparse counts",
+    "high_negative": "counts of control probes",
+}
+
+# metrics of cells, as a table heads a column
+METRIC_NAMES: Final = {
+    "n_counts": "counts",
+    "n_genes": "genes",
+    "pct_mito": "mito (%)",
+    "pct_ribo": "ribosomal (%)",
+    "pct_hb": "haemoglobin (%)",
+    "pct_stress": "dissociation (%)",
+    "pct_top_genes": "top genes (%)",
+    "complexity": "complexity",
+    "pct_intronic": "intronic (%)",
+    "doublet_score": "doublet score",
 }
 
 # what a cell's haemoglobin says of it

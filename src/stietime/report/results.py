@@ -243,7 +243,9 @@ def samples_found(folder: Path) -> pd.DataFrame:
         if path.is_dir()
     ]
     frame = pd.DataFrame(found, columns=[names.SAMPLE, "modality"])
-    told = [_sheet_columns(folder / names.OUTPUT_PATHS[output]) for output in ("cells", "sections")]
+    # an excluded sample has no cell in the table of cells, and a row in that of the samples
+    outputs = ("cells", "sections", "samples")
+    told = [_sheet_columns(folder / names.OUTPUT_PATHS[output]) for output in outputs]
     known = pd.concat(told).drop_duplicates(names.SAMPLE)
     return frame.merge(known, on=names.SAMPLE, how="left")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stietime import names
-from stietime.figures.ambient import ambient_bars
+from stietime.figures.ambient import ambient_bars, are_alike
 from stietime.figures.quality import doublet_histogram
 from stietime.report.blocks import Block, Box, Text, section
 from stietime.report.labels import ERYTHROID_KINDS, label, lineages_in_order, reason_label
@@ -38,11 +38,14 @@ def erythroid(results: Results) -> list[Block]:
         why = "No gene of haemoglobin is in this file, so erythroid cells cannot be told by it."
         return [introduction, Box("note", "Haemoglobin was not measured", (why,))]
     rows = [_kind_row(name, cells[cells["erythroid_kind"] == kind]) for kind, name in ERYTHROID_KINDS.items()]
+    if not (cells["erythroid_kind"] != "").any() and "erythroid" not in set(cells[names.PROVISIONAL_LINEAGE]):
+        none = f"None of the {len(cells):,} measured cells is erythroid or holds haemoglobin of note."
+        return [introduction, Box("note", "No erythroid cell", (none,))]
     untold = (cells[names.PROVISIONAL_LINEAGE] == "erythroid") & (cells["erythroid_kind"] == "")
     if untold.any():
         rows.append(_kind_row("Erythroid cell, kind not told", cells[untold]))
-    caption = f"Cells by their haemoglobin (n = {len(cells):,} measured cells); the others have none of note."
-    formats = dict.fromkeys(("median haemoglobin", "share kept"), format_percent)
+    caption = f"Cells by their haemoglobin (n = {len(cells):,} measured cells); all others have none of note."
+    formats = {"median haemoglobin": format_percent}
     return [
         introduction,
         table(pd.DataFrame(rows), caption, formats=formats, sources=(results.link("quality"),)),
@@ -57,8 +60,6 @@ def _kind_row(name: str, cells: pd.DataFrame) -> dict[str, Any]:
         "kind": name,
         "cells": len(cells),
         "kept": kept,
-        "dropped": len(cells) - kept,
-        "share kept": kept / len(cells) if len(cells) else np.nan,
         "median haemoglobin": cells["pct_hb"].median() / 100,
         "dropped for": _counted(dropped.rename(index=reason_label)) or MISSING,
         "provisional lineage": _counted(lineages.rename(index=label)) or MISSING,
@@ -74,18 +75,20 @@ def _counted(counts: pd.Series) -> str:
 @section("doublets", "Doublets")
 def doublets(results: Results) -> list[Block]:
     """Doublet scores with the threshold, the calls by evidence and lineage; or why they were not made."""
-    columns = ["doublet_score", "is_doublet", "doublet_evidence", names.PROVISIONAL_LINEAGE, names.KEEP]
+    columns = ["doublet_score", "is_doublet", "doublet_evidence", names.PROVISIONAL_LINEAGE, names.REASON]
     cells = results.table("quality", columns)
     cells["doublet_evidence"] = cells["doublet_evidence"].fillna("")
     row = sample_row(results) if results.has("sample_quality") else {}
     tested = cells[cells["doublet_score"].notna()]
     if tested.empty:
-        lines = (f"No doublet score: {_why_not_tested(results, row, len(cells))}.",)
+        passed = int(cells[names.REASON].isin((names.KEPT, "doublet", "sample_excluded")).sum())
+        lines = (f"No doublet score: {_why_not_tested(results, row, passed)}.",)
         blocks: list[Block] = [Box("note", "Not tested for doublets", lines)]
         return [*blocks, _calls(results, cells)] if cells["is_doublet"].any() else blocks
     settings = results.settings.quality
     called = int(cells["is_doublet"].sum())
-    facts = {"n": len(tested), "called": called, "n_all": len(cells), "settings": settings}
+    measured = measured_cells(results, [names.REASON])
+    facts = {"n": len(tested), "called": called, "n_all": len(measured), "settings": settings}
     alt = f"Histogram of the doublet scores of {len(tested):,} cells, {called:,} called doublets."
     figure = doublet_histogram(tested, _threshold(results))
     pictured = picture(figure, alt, caption_text("doublets", **facts), (results.link("quality"),))
@@ -105,11 +108,10 @@ def _why_not_tested(results: Results, row: Mapping[str, Any], n: int) -> str:
     settings = results.settings.quality
     if not settings.find_doublets:
         return "switched off in the settings"
-    if note := told(row.get("doublet_note")):
-        return note.rstrip(".")
     if n < settings.min_cells_for_doublets:
-        return f"a sample needs {settings.min_cells_for_doublets} cells, this one has {n:,}"
-    return "see the log"
+        needed = f"a sample needs {settings.min_cells_for_doublets} cells that passed every other filter"
+        return f"{needed}, this one has {n:,}"
+    return told(row.get("doublet_note")).removeprefix("not tested: ").rstrip(".") or "see the log"
 
 
 def _rates(results: Results, row: Mapping[str, Any], called: int, n: int) -> Block:
@@ -126,21 +128,25 @@ def _rates(results: Results, row: Mapping[str, Any], called: int, n: int) -> Blo
 
 
 def _calls(results: Results, cells: pd.DataFrame) -> Block:
+    # labels are a matter of samples that have some
+    kinds = [kind for kind in EVIDENCE if "label" not in kind or (cells["doublet_evidence"] == kind).any()]
     rows = []
     for lineage in lineages_in_order(cells[names.PROVISIONAL_LINEAGE]):
         here = cells[cells[names.PROVISIONAL_LINEAGE] == lineage]
         called = int(here["is_doublet"].sum())
-        evidence = {kind: int((here["doublet_evidence"] == kind).sum()) for kind in EVIDENCE}
+        evidence = {kind: int((here["doublet_evidence"] == kind).sum()) for kind in kinds}
         first = {"provisional lineage": label(lineage), "tested cells": len(here), "called": called}
         median = here["doublet_score"].median()
         rows.append({**first, "share called": called / len(here), **evidence, "median score": median})
     headers = {"score": "by score", "label": "by label", "score+label": "by both"}
+    flagged = int(cells["is_doublet"].sum() + (cells["doublet_evidence"] == "protected").sum())
     return table(
         pd.DataFrame(rows),
         caption_text("doublet_calls", n=len(cells), settings=results.settings.quality),
         headers=headers,
         formats={"share called": format_percent, "median score": format_two_digits},
         sources=(results.link("quality"),),
+        folded="" if flagged else f"Show the {len(rows)} provisional lineages, none with a call",
     )
 
 
@@ -151,9 +157,10 @@ def ambient(results: Results) -> list[Block]:
     genes = results.table("ambient", ["gene", "ambient_share", "cell_share", "marker_of", "could_fake"])
     genes[["marker_of", "could_fake"]] = genes[["marker_of", "could_fake"]].fillna("")
     blocks: list[Block] = [*_contamination(results, row)]
-    if genes.empty:
-        why = told(row.get("contamination_note")) or "the table of ambient genes is empty; see the log"
-        return [*blocks, Box("note", "No ambient profile", (f"The genes cannot be listed: {why}.",))]
+    if genes.empty or not told(row.get("contamination_source")):
+        # a profile without a source is that of the cells themselves: it says nothing of the medium
+        why = "It could neither be measured in empty droplets nor be estimated from the cells."
+        return [*blocks, Box("note", "No ambient profile", (why,))]
     genes = genes.sort_values("ambient_share", ascending=False, kind="stable")
     top = genes.head(N_GENES).assign(marker=genes["marker_of"].map(_marker_words))
     share = float(top["ambient_share"].sum())
@@ -164,6 +171,7 @@ def ambient(results: Results) -> list[Block]:
         "share": share,
         "source": _source(row),
         "estimated": estimated,
+        "alike": are_alike(top),
     }
     alt = f"Bars of the {len(top)} genes with the largest share of ambient RNA, first {top['gene'].iloc[0]}."
     links = (results.link("ambient"),)
@@ -193,7 +201,7 @@ def _contamination(results: Results, row: Mapping[str, Any]) -> list[Block]:
         "95 % interval": told_interval(row),
         "source": _source(row),
         "empty droplets": row.get("n_empty_droplets"),
-        "note": note,
+        "note": note if np.isfinite(share) else "",
         "corrected matrix": "written beside the counts; nothing in this report uses it" if written
         else "not asked for (option quality.ambient_correction)" if asked == "none"
         else "asked for, but not written; see its log",
@@ -206,24 +214,33 @@ def _contamination(results: Results, row: Mapping[str, Any]) -> list[Block]:
     return blocks
 
 
+def _hundredths(share: float) -> str:
+    return f"{100 * share:.2f} %"
+
+
 def _fakes(results: Results, genes: pd.DataFrame) -> Block:
     found = genes[genes["could_fake"] != ""]
     if found.empty:
         return Text("No gene that marks a lineage has a share of the ambient RNA that could fake its call.")
-    columns = [name for name in ("log2_ratio", "marker_of", "could_fake") if name in found.columns]
-    shown = found[["gene", "ambient_share", "cell_share", *columns]]
-    shown = shown.assign(marker_of=[_marker_words(m).removeprefix("marker of ") for m in shown["marker_of"]])
+    shown = found[["gene", "marker_of", "could_fake", "ambient_share", "cell_share"]]
+    # the column before names the lineages
+    words = [
+        text.removeprefix(f"{m.replace(',', ', ')}: ").removesuffix(" (the median)")
+        for m, text in zip(found["marker_of"], found["could_fake"], strict=True)
+    ]
+    marked = [_marker_words(m).removeprefix("marker of ") for m in shown["marker_of"]]
+    shown = shown.assign(marker_of=marked, could_fake=words)
     headers = {
+        "marker_of": "call it could fake",
+        "could_fake": "how often, by ambient RNA alone",
         "ambient_share": "share of ambient RNA",
         "cell_share": "share in kept cells",
-        "log2_ratio": "log2 ratio",
-        "could_fake": "what it could fake",
     }
     return table(
         shown,
         caption_text("ambient_markers", n=len(shown), n_all=len(genes)),
         headers=headers,
-        formats=dict.fromkeys(("ambient_share", "cell_share"), format_percent),
+        formats=dict.fromkeys(("ambient_share", "cell_share"), _hundredths),
         sources=(results.link("ambient"),),
         folded=f"Show the {len(shown)} genes" if len(shown) > 2 * N_GENES else "",
     )

@@ -109,7 +109,8 @@ def quality(results: Results) -> list[Block]:
     there = [len(results.table("quality", [names.REASON], name=sample)) for sample in counts.index]
     facts["droplets"] = sum(there) - total
     alt = f"Bars of cells kept and dropped by reason in {len(counts)} samples; {kept:,} of {total:,} kept."
-    bars = picture(dropped_bars(counts), alt, caption_text("dropped", **facts))
+    named = {reason: reason_label(reason) for reason in counts.columns}
+    bars = picture(dropped_bars(counts, named), alt, caption_text("dropped", **facts))
     return [bars, _dropped_table(counts, results), *_cuts(results, list(counts.index))]
 
 

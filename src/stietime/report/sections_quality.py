@@ -13,6 +13,7 @@ from stietime.figures.style import REASON_COLOURS
 from stietime.report import design
 from stietime.report.blocks import Block, Box, Cell, Table, Text, section
 from stietime.report.labels import (
+    METRIC_NAMES,
     STATES_OF_LINEAGE,
     label,
     lineages_in_order,
@@ -31,6 +32,7 @@ ANY = "any"
 METRICS = (*(metric.name for metric in CUT_METRICS), *DESCRIPTIVE_METRICS)
 CELL_COLUMNS = (names.KEEP, names.REASON, names.PROVISIONAL_LINEAGE, *METRICS)
 LOSS_COLUMNS = ("lineage", names.REASON, "n_cells", "n_removed", "fraction", "rest_fraction", "warning")
+CUT_HEADERS = {"mad": "MAD", "n_cells": "cells judged", "n_removed": "cells dropped"}
 HEAT_STEPS = (0.0, 0.02, 0.05, 0.1, 0.2)  # shares lost from which a field is darker
 WARNING_SIGN = "\N{WARNING SIGN}"
 
@@ -51,16 +53,18 @@ def quality(results: Results) -> list[Block]:
     )
     ridges = picture(lineage_ridges(cells, cuts, rows), alt, caption_text("ridges", **facts), sources)
     alt = f"Histograms of the metrics without a cut: {len(cells):,} cells before, {kept:,} after the filter."
-    figure = metric_histograms(cells, DESCRIPTIVE_METRICS)
-    histograms = picture(figure, alt, caption_text("histograms", **facts), sources[:1])
+    measured = {name: told for name, told in DESCRIPTIVE_METRICS.items() if cells[name].notna().any()}
+    caption = caption_text("histograms", **facts, measured=measured)
+    histograms = [picture(metric_histograms(cells, measured), alt, caption, sources[:1])] if measured else []
     shown = named_cuts(cuts)
     listed = table(
         shown.drop(columns="sample", errors="ignore"),
         caption_text("cuts", settings=results.settings.quality),
+        headers=CUT_HEADERS,
         sources=sources[1:],
         folded=f"Show the {len(shown)} cuts of this sample",
     )
-    return [ridges, listed, histograms, *_not_measured(cells), *_medians(cells, sources[:1])]
+    return [ridges, listed, *histograms, *_not_measured(cells), *_medians(cells, sources[:1])]
 
 
 def measured_cells(results: Results, columns: Sequence[str]) -> pd.DataFrame:
@@ -88,7 +92,7 @@ def named_cuts(cuts: pd.DataFrame) -> pd.DataFrame:
     cut = cuts[["lower", "upper"]].notna().any(axis=1) | (cuts["n_removed"] > 0)
     shown = cuts[cut | cuts["metric"].isin([metric.name for metric in CUT_METRICS])]
     lineage = shown["lineage"].map(lambda name: "whole sample" if name == ALL else label(name))
-    return shown.assign(lineage=lineage)
+    return shown.assign(lineage=lineage, metric=shown["metric"].replace(METRIC_NAMES))
 
 
 def _medians(cells: pd.DataFrame, sources: tuple[Any, ...]) -> list[Block]:
@@ -103,7 +107,8 @@ def _medians(cells: pd.DataFrame, sources: tuple[Any, ...]) -> list[Block]:
     caption = (
         f"Median of each metric over the kept cells of each provisional lineage (n = {len(kept):,} cells)."
     )
-    return [table(medians, caption, sources=sources, folded="Show the medians of each lineage")]
+    fold = "Show the medians of each lineage"
+    return [table(medians, caption, headers=METRIC_NAMES, sources=sources, folded=fold)]
 
 
 def _not_measured(cells: pd.DataFrame) -> list[Block]:
@@ -130,6 +135,7 @@ def losses(results: Results) -> list[Block]:
         box = Box("warning", "Populations to worry about", tuple(worries))
     else:
         calm = f"No provisional lineage lost more than {share} of its cells and surely more than the others."
+        calm = calm if frame["n_removed"].sum() else "No cell was dropped."
         box = Box("note", "No population stands out", (calm,))
     source = (results.link("lineage_losses"),)
     caption = caption_text("losses", n=len(cells) - droplets, settings=settings, excluded=excluded)
@@ -201,14 +207,16 @@ def _heat_table(losses: pd.DataFrame, caption: str, sources: tuple[Any, ...]) ->
     sizes = losses.groupby("lineage")["n_cells"].max()
     lost = losses.pivot_table(index="lineage", columns=names.REASON, values="n_removed", aggfunc="sum")
     lost = lost.reindex(columns=reasons).fillna(0)
+    lost = lost.loc[:, [reason for reason in reasons if reason == ANY or lost[reason].any()]]
     warned = {(row["lineage"], row[names.REASON]) for _, row in losses[losses["warning"] != ""].iterrows()}
     rows = [_heat_row("All cells", int(sizes.sum()), lost.sum().to_dict(), set())]
     for lineage in lineages_in_order(sizes.index):
         ringed = {reason for name, reason in warned if name == lineage}
         rows.append(_heat_row(label(lineage), int(sizes[lineage]), lost.loc[lineage].to_dict(), ringed))
     headers = [("provisional lineage", "plain"), ("cells before", "num"), ("kept", "num"), ("dropped", "num")]
-    headers += [(f"for {reason_label(reason)}", "num") for reason in reasons if reason != ANY]
-    return Table(caption, tuple(headers), tuple(rows), sources)
+    headers += [(reason_label(reason), "num") for reason in lost.columns if reason != ANY]
+    fold = "" if lost[ANY].sum() else f"Show the {len(sizes)} provisional lineages"
+    return Table(caption, tuple(headers), tuple(rows), sources, fold)
 
 
 def _heat_row(name: str, n: int, lost: Mapping[Any, float], ringed: set[str]) -> tuple[Cell, ...]:
@@ -232,4 +240,5 @@ def _by_reason(cells: pd.DataFrame, results: Results) -> Block:
     caption = f"Cells by reason, with the median of each metric (n = {len(cells):,} cells, one reason each)."
     sources = (results.link("quality"),)
     fold = "Show the median of each metric by reason"
-    return table(frame, caption, formats={"share": format_percent}, sources=sources, folded=fold)
+    formats = {"share": format_percent}
+    return table(frame, caption, headers=METRIC_NAMES, formats=formats, sources=sources, folded=fold)

@@ -14,8 +14,8 @@ from stietime.report.blocks import Block, Box, section
 from stietime.report.labels import ENVIRONMENT_SHORT_NAMES, label, lineages_in_order, reason_label
 from stietime.report.pictures import caption_text, picture
 from stietime.report.sections_quality import ANY, LOSS_COLUMNS, without_droplets_of
-from stietime.report.sections_verdict import BETWEEN_REASONS, tested_for_doublets
-from stietime.report.tables import MISSING, format_number, format_percent, table
+from stietime.report.sections_verdict import tested_for_doublets
+from stietime.report.tables import format_number, format_percent, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,20 +29,20 @@ NUMBERS = (
     *("sex_expressed", "sex_sheet", "n_lineage_warnings"),
 )
 HEADERS = {
-    "n_measured": "cells measured",
-    "n_kept": "cells kept",
+    "n_measured": "measured",
+    "n_kept": "kept",
     "share_kept": "share kept",
-    "median_pct_mito": "median mito (%)",
-    "share_doublets": "doublets called",
-    "doublet_rate_expected": "doublets expected",
-    "contamination": "ambient counts",
-    "contamination_interval": "ambient, interval",
+    "median_pct_mito": "mito (%)",
+    "share_doublets": "doublets",
+    "contamination": "ambient RNA",
+    "median_counts": "counts",
+    "median_genes": "genes",
     "n_lineage_warnings": "lineages warned of",
     "sex_expressed": "expressed sex",
     "sex_sheet": "sex in the sheet",
     names.REASON: "why",
 }
-SHARES = ("share_kept", "share_doublets", "doublet_rate_expected", "saturation", "contamination")
+SHARES = ("share_kept", "share_doublets", "saturation", "contamination")
 MOST_TOLD = 4  # samples named in one line of a warning
 
 
@@ -67,15 +67,11 @@ def _compared(results: Results) -> pd.DataFrame:
     frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *NUMBERS])))
     counts = design.count_cells(results).sum(axis=1).reindex(frame[names.SAMPLE]).to_numpy()
     removed = results.settings.quality.remove_doublets
-    tested = tested_for_doublets(frame["n_kept"], frame["n_doublets"], removed=removed)
-    low, high = (100 * frame[f"contamination_{side}"] for side in ("low", "high"))
-    interval = [
-        f"{a:.1f} to {b:.1f} %" if np.isfinite(a + b) else MISSING for a, b in zip(low, high, strict=True)
-    ]
+    facts = frame[["n_kept", "n_doublets", "doublet_rate_expected"]].astype(float)
+    tested = np.array([tested_for_doublets(*row, removed=removed) for row in facts.to_numpy()])
     return frame.assign(
         share_kept=frame["n_kept"] / np.where(counts > 0, counts, np.nan),
-        share_doublets=frame["n_doublets"] / tested.where(tested > 0),
-        contamination_interval=interval,
+        share_doublets=facts["n_doublets"] / np.where(tested > 0, tested, np.nan),
     )
 
 
@@ -102,7 +98,7 @@ def _boxes(frame: pd.DataFrame) -> list[Block]:
     }
     for verdict, title in titles.items():
         rows = frame[frame["verdict"] == verdict]
-        lines = [f"{row[names.SAMPLE]}: {_why(row)}." for _, row in rows.iterrows()]
+        lines = [f"{row[names.SAMPLE]}: {_why(row) or 'no reason given'}." for _, row in rows.iterrows()]
         rest = len(lines) - design.MOST_NAMED
         lines = lines[: design.MOST_NAMED] + [f"And {rest} more, in the table below."] * (rest > 0)
         found += [Box(verdict, title, tuple(lines))] if lines else []
@@ -121,24 +117,17 @@ def _why(row: pd.Series) -> str:
     reason = str(row[names.REASON])
     if row["swap"]:
         reason = reason.replace(row["swap"], "suspected swap, see below")
-    broken = [text for text in BETWEEN_REASONS.split(reason) if text and "not estimable" not in text]
-    return "; ".join(broken) or "no reason given"
+    return "; ".join(design.broken_rules(reason))
 
 
 def _samples_table(frame: pd.DataFrame, sources: tuple[Any, ...]) -> Block:
-    first = ["verdict", names.SAMPLE, names.REASON, names.PATIENT, names.ENVIRONMENT, names.TIMEPOINT]
-    numbers = ["n_measured", "n_kept", "share_kept", "median_counts", "median_genes", "median_pct_mito"]
-    rest = [
-        "saturation",
-        "contamination",
-        "contamination_interval",
-        "share_doublets",
-        "doublet_rate_expected",
-    ]
-    last = ["sex_expressed", "sex_sheet", "n_lineage_warnings"]
-    shown = frame[[*first, *numbers, *rest, *last]]
-    if (shown["contamination_interval"] == MISSING).all():
-        shown = shown.drop(columns="contamination_interval")
+    first = ["verdict", names.SAMPLE, names.ENVIRONMENT, names.TIMEPOINT]
+    judged = ["n_kept", "share_kept", "contamination", "share_doublets", "n_lineage_warnings"]
+    medians = ["median_counts", "median_genes", "median_pct_mito", "saturation"]
+    last = [names.REASON, "n_measured", "sex_expressed", "sex_sheet", names.PATIENT]
+    shown = frame[[*first, *judged, *medians, *last]]
+    why = [_why(row) if row[names.REASON] else "" for _, row in frame.iterrows()]
+    shown = shown.assign(**{names.REASON: why})
     formats: dict[str, Callable[[float], str]] = dict.fromkeys(SHARES, format_percent)
     formats |= dict.fromkeys(("median_counts", "median_genes"), _whole)
     return table(

@@ -12,7 +12,7 @@ from stietime.figures.section_quality import REASON_COLOURS, measured_metrics, s
 from stietime.figures.style import REGION_COLOURS, colours_of
 from stietime.figures.tissue import co_occurrence_curves, enrichment_heatmap, section_maps
 from stietime.report.blocks import Block, Box, Text, section
-from stietime.report.labels import label, lineage_colours
+from stietime.report.labels import label, lineage_colours, reason_label
 from stietime.report.pictures import caption_text, picture
 from stietime.report.results import ingest_facts
 from stietime.report.sections_cells import drawn_cells
@@ -270,7 +270,7 @@ def _dropped_cells(cells: pd.DataFrame, metrics: Sequence[str]) -> Block:
     counts = cells[names.REASON].value_counts()
     medians = cells.groupby(names.REASON)[list(metrics)].median()
     frame = pd.DataFrame({"cells": counts, "share": counts / len(cells)}).join(medians).reset_index()
-    frame[names.REASON] = frame[names.REASON].str.replace("_", " ")
+    frame[names.REASON] = frame[names.REASON].map(reason_label)
     caption = f"Cells by reason, with the median of each metric (n = {len(cells):,} cells, one reason each)."
     return table(frame, caption, headers=METRIC_NAMES, formats={"share": format_percent})
 
@@ -281,10 +281,10 @@ def _map_of_dropped(results: Results, cells: pd.DataFrame) -> list[Block]:
     if dropped.empty or not results.has("spots"):
         return []
     spots = results.table("spots", [names.CELL, "x_um", "y_um"]).merge(cells[[names.CELL, names.REASON]])
-    spots["Reason"] = spots[names.REASON].str.replace("_", " ")
+    spots["Reason"] = spots[names.REASON].map(reason_label)
     kept = spots[names.REASON] == names.KEPT
     shown = pd.concat([drawn_cells(results, spots[kept]), spots[~kept]])
-    colours = {name.replace("_", " "): colour for name, colour in REASON_COLOURS.items()}
+    colours = {reason_label(name): colour for name, colour in REASON_COLOURS.items()}
     alt = f"Map of the section with the {len(dropped):,} dropped cells coloured by reason."
     caption = (
         f"Where the {len(dropped):,} dropped cells lie among the kept (numbers of drawn cells in brackets). "
