@@ -142,7 +142,7 @@ def _problem(evidence: Evidence, codes: NDArray[np.intp], profile: Floats, sums:
     n_cells = np.bincount(codes, minlength=len(LINEAGES) + 1)[:-1]
     largest = ", ".join(f"{LINEAGES[i]} {n_cells[i]}" for i in np.argsort(-n_cells)[:2] if n_cells[i])
     if not len(evidence.targets):
-        return f"{len(codes)} cells ({largest or 'none of a lineage'}): no lineage has {MIN_CELLS} cells"
+        return f"no lineage has {MIN_CELLS} cells (of {len(codes)}: {largest or 'none of a lineage'})"
     if not evidence.usable and int((n_cells >= MIN_SOURCE_CELLS).sum()) < 2:
         return f"one lineage only ({largest}): there is no other whose markers it cannot express"
     if not evidence.usable:
