@@ -105,7 +105,7 @@ def test_few_cells_cannot_tell(blood):
     [
         ("LYZ", 500, "only 1 marker genes that other lineages cannot express, fewer than 3"),
         ("NOT_A_MARKER", 500, "no marker gene of one lineage that another cannot express"),
-        ("LYZ", 0, "of 0: none of a lineage"),
+        ("LYZ", 0, "no lineage has 20 cells (of 0: none of a lineage)"),
     ],
 )
 def test_one_gene_or_no_cell_cannot_tell(blood, gene, n_cells, why):
