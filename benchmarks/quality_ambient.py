@@ -43,8 +43,9 @@ FDR: Final = 0.01
 FOREIGN: Final[dict[str, tuple[str, ...]]] = {
     "IGKC": ("T_CD4", "T_CD8", "NK", "MNP"),
     "LYZ": ("T_CD4", "T_CD8", "B", "NK"),
+    "S100A9": ("T_CD4", "T_CD8", "B", "NK"),
+    "CD3E": ("B", "MNP"),
 }
-FOREIGN |= {"S100A9": FOREIGN["LYZ"], "CD3E": ("B", "MNP")}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ LAYERS = {
     "settings": 1,
     "configuration": 1,
     "storage": 1,
+    "blocks": 1,
     "sample_sheet": 1,
     "resources": 1,
     "plan": 2,

@@ -237,8 +237,10 @@ def test_a_sample_without_cells_is_refused(cohort, tmp_path, capsys):
 
 
 def test_called_doublets_are_kept_when_asked_and_flagged(cohort, tmp_path):
-    (tmp_path / "counts.h5ad").write_bytes((cohort / "p1_blood" / "counts.h5ad").read_bytes())
-    assert assess(tmp_path, {"remove_doublets": False, "doublet_rate_per_1000_cells": 0.4}) == 0
+    cells = ad.read_h5ad(cohort / "p1_blood" / "counts.h5ad")
+    cells.obs["source_hto"] = np.where(np.arange(cells.n_obs) % 10 == 0, "Doublet", "Singlet")
+    storage.write_cells(cells, tmp_path / "counts.h5ad")
+    assert assess(tmp_path, {"remove_doublets": False, "doublet_column": "hto"}) == 0
     quality = pd.read_parquet(tmp_path / "quality.parquet")
     assert quality["is_doublet"].any()
     assert "doublet" not in set(quality["reason"])

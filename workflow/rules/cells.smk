@@ -62,9 +62,10 @@ rule integrate:
         OUT.log("integrate"),
     params:
         settings=PLAN.options("integration"),
+        compute=PLAN.options("compute"),
     shell:
-        "stietime step integrate --threads {threads} --settings {params.settings:q} --counts {input.counts:q}"
-        " --quality {input.quality:q} --output {output.embedding:q} --variable-genes {output.genes:q}"
+        "stietime step integrate --threads {threads} --settings {params.settings:q} --compute {params.compute:q}"
+        " --counts {input.counts:q} --quality {input.quality:q} --output {output.embedding:q} --variable-genes {output.genes:q}"
         " --graph {output.graph:q} --metrics {output.metrics:q} 2> {log:q}"
 
 

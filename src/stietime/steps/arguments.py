@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from stietime.errors import InputError
+from stietime.settings import Compute
 
 if TYPE_CHECKING:
     import argparse
@@ -39,6 +40,12 @@ def add_settings(parser: argparse.ArgumentParser, model: type[Section]) -> None:
     """
     text = f"options of `{model.__name__.lower()}` as JSON (default: the defaults of config/README.md)"
     parser.add_argument("--settings", type=_parser_of(model), default=model(), metavar="JSON", help=text)
+
+
+def add_compute(parser: argparse.ArgumentParser) -> None:
+    """Add `--compute`, where a step over all cells computes; without it the defaults hold."""
+    text = "options of `compute` as JSON (default: the defaults of config/README.md)"
+    parser.add_argument("--compute", type=_parser_of(Compute), default=Compute(), metavar="JSON", help=text)
 
 
 def add_path(parser: argparse.ArgumentParser, name: str, text: str) -> None:

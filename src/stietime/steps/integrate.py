@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 
 from stietime import names, storage
-from stietime.cells import integration, mixing, neighbours, variable_genes
-from stietime.cells.normalisation import log_normalise
+from stietime.blocks import Block, map_blocks, plan_blocks, read_block
+from stietime.cells import integration, neighbours, variable_genes
+from stietime.cells.covariance import Products, components_of, products_of
+from stietime.cells.integration_table import BATCH, integration_table
+from stietime.cells.normalisation import log_normalise, totals
 from stietime.errors import InputError, raise_all
-from stietime.settings import Integration
+from stietime.settings import Compute, Integration
 from stietime.steps.annotate import pair_kept
-from stietime.steps.arguments import add_path, add_paths, add_settings
+from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
+from stietime.steps.collect_cells import read_part
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -26,11 +31,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BATCH = "batch"
 NO_BATCH = "(none given)"
 # columns of obs, where they are there, whose mixing is measured beside that of the batch
 MIXED = (names.ENVIRONMENT, names.PATIENT, "given_cell_type")
-Row = dict[str, object]
 
 
 class _Cohort(NamedTuple):
@@ -50,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_paths(parser, "--counts", "counts of every sample (h5ad)")
     add_paths(parser, "--quality", "quality of every sample, in the same order (parquet)")
     add_settings(parser, Integration)
+    add_compute(parser)
     add_path(parser, "--output", "embedding of the kept cells (parquet)")
     add_path(parser, "--variable-genes", "variable genes (tsv)")
     add_path(parser, "--graph", "weights between neighbours, rows as in the embedding (npz)")
@@ -59,8 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Integrate the samples.
 
-    Each sample is read twice, once to choose the variable genes and once for their expression, so that no
-    more than one sample is in memory with all its genes.
+    Counts are read block by block, three times: to choose the variable genes, for their covariance, and for
+    the components of the cells. No more than a block for each thread is in memory.
 
     Raises
     ------
@@ -69,39 +73,45 @@ def run(arguments: argparse.Namespace) -> None:
     """
     settings: Integration = arguments.settings
     paths, empty = pair_kept(arguments.counts, arguments.quality)
-    cohort = _survey(paths, settings.batch_column, [_sample_of(quality) for _, quality in empty])
+    over = _over_blocks(paths, arguments.compute, arguments.threads)
+    cohort = _survey(paths, over, settings.batch_column, [_sample_of(quality) for _, quality in empty])
     genes = _choose_genes(cohort, settings)
-    components = _components(paths, genes["gene"].tolist(), settings)
+    components = _components(paths, over, genes["gene"].tolist(), settings)
     corrected = _correct(components.scores, cohort.obs[BATCH], settings, arguments.threads)
     graph, drawn = _draw(corrected.embedding, settings)
     storage.write_table(genes, arguments.variable_genes)
-    storage.write_table(
-        _embedding_table(cohort, components.scores, corrected.embedding, drawn), arguments.output
-    )
+    embedding = _embedding_table(cohort, components.scores, corrected.embedding, drawn)
+    storage.write_table(embedding, arguments.output)
     _write_graph(graph, arguments.graph)
-    rows = _facts(cohort, genes, components, corrected) + _mixing(
-        cohort, components, corrected, settings.seed
+    table = integration_table(
+        cohort.obs,
+        (len(cohort.genes), len(genes)),
+        components,
+        corrected,
+        left_out=cohort.left_out,
+        seed=settings.seed,
     )
-    storage.write_table(pd.DataFrame(rows), arguments.metrics)
-    _report(cohort, genes, components, corrected)
+    storage.write_table(table, arguments.metrics)
+    log.info("%d cells, %d variable genes", len(cohort.obs), len(genes))
+    _report(table, corrected)
 
 
-class _Sample(NamedTuple):
-    """The kept cells of one sample."""
+class _Blocks(NamedTuple):
+    """The blocks of all samples, and where functions of them are computed."""
 
-    path: Path
-    obs: pd.DataFrame
-    genes: pd.Index
-    counts: csr_matrix
+    blocks: list[Block]
+    scheduler: str
+    n_workers: int
+
+    def map[Item, Result](
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> Iterator[Result]:
+        """Apply a function to every block; the results come in the order of the cells."""
+        return map_blocks(function, items, scheduler=self.scheduler, n_workers=self.n_workers)
 
 
-def _kept_samples(paths: Sequence[tuple[Path, Path]]) -> Iterator[_Sample]:
-    """Read the kept cells of one sample after the other."""
-    for counts, quality in paths:
-        cells = storage.read_cells(counts, quality)
-        obs = cast("pd.DataFrame", cells.obs)
-        kept = obs[names.KEEP].to_numpy(dtype=bool)
-        yield _Sample(counts, obs[kept], cells.var_names, cast("csr_matrix", cells.X)[kept])
+def _over_blocks(paths: Sequence[tuple[Path, Path]], compute: Compute, n_threads: int) -> _Blocks:
+    return _Blocks(plan_blocks(paths, max_gib=compute.block_gib), compute.dask_scheduler, n_threads)
 
 
 def _sample_of(quality: Path) -> str:
@@ -110,17 +120,34 @@ def _sample_of(quality: Path) -> str:
     return str(cells.iloc[0]).partition(":")[0] if len(cells) else quality.parent.name
 
 
-def _survey(paths: Sequence[tuple[Path, Path]], batch_column: str, left_out: list[str]) -> _Cohort:
-    """Read every sample once: its labels, and the sums of its genes for each batch."""
-    frames, parts = [], []
-    for sample in _kept_samples(paths):
-        labels = _labels(sample.obs, batch_column, sample.path)
-        frames.append(labels)
-        for batch, rows in labels.groupby(BATCH).indices.items():
-            parts.append((str(batch), sample.genes, variable_genes.moments(sample.counts[rows])))
+def _survey(
+    paths: Sequence[tuple[Path, Path]], over: _Blocks, batch_column: str, left_out: list[str]
+) -> _Cohort:
+    """Read the labels of all kept cells, and sum up their genes for each batch."""
+    frames, genes = [], {}
+    for counts, quality in paths:
+        keep = storage.read_table(quality, [names.KEEP])[names.KEEP].to_numpy(dtype=bool)
+        frames.append(_labels(read_part(counts, "obs")[keep], batch_column, counts))
+        genes[counts] = read_part(counts, "var", []).index
     obs = pd.concat(frames)
     _check_batches(obs, batch_column)
+    ends = np.cumsum([block.n_cells for block in over.blocks])
+    labels = np.split(obs[BATCH].to_numpy(dtype=object), ends[:-1])
+    sums = over.map(_moments_by_batch, list(zip(over.blocks, labels, strict=True)))
+    parts = [
+        (batch, genes[block.path], found)
+        for block, by_batch in zip(over.blocks, sums, strict=True)
+        for batch, found in by_batch.items()
+    ]
     return _Cohort(obs, *variable_genes.gather(parts), left_out)
+
+
+def _moments_by_batch(labelled: tuple[Block, NDArray[np.object_]]) -> dict[str, variable_genes.Moments]:
+    counts, batch = read_block(labelled[0]), pd.Series(labelled[1])
+    rows = batch.groupby(batch, sort=False).indices
+    if len(rows) == 1:
+        return {str(batch[0]): variable_genes.moments(counts)}
+    return {str(name): variable_genes.moments(counts[found]) for name, found in rows.items()}
 
 
 def _labels(obs: pd.DataFrame, batch_column: str, path: Path) -> pd.DataFrame:
@@ -160,21 +187,36 @@ def _choose_genes(cohort: _Cohort, settings: Integration) -> pd.DataFrame:
 
 
 def _components(
-    paths: Sequence[tuple[Path, Path]], genes: list[str], settings: Integration
+    paths: Sequence[tuple[Path, Path]], over: _Blocks, genes: list[str], settings: Integration
 ) -> integration.Components:
-    from scipy import sparse
-
-    parts = []
-    for sample in _kept_samples(paths):
-        columns = sample.genes.get_indexer(pd.Index(genes))
-        parts.append(log_normalise(sample.counts)[:, columns])
-    expression: csr_matrix = sparse.csr_matrix(sparse.vstack(parts))
+    """Find the components of all cells from the covariance of the variable genes, and the cells' scores."""
+    columns = {path: read_part(path, "var", []).index.get_indexer(pd.Index(genes)) for path, _ in paths}
+    sums = over.map(partial(_products, columns), over.blocks)
+    products = next(sums)
+    for found in sums:
+        products = products.add(found)
     try:
-        return integration.principal_components(expression, settings.n_components, seed=settings.seed)
+        components = components_of(products, settings.n_components)
     except ValueError as error:
-        raise InputError(
-            str(error), "the kept cells", "give more cells, or loosen the options of quality"
-        ) from None
+        fix = "give more cells, or loosen the options of quality"
+        raise InputError(str(error), "the kept cells", fix) from None
+    scores = over.map(partial(_scores, columns, components), over.blocks)
+    return components._replace(scores=np.vstack(list(scores)))
+
+
+def _expression(columns: dict[Path, NDArray[np.intp]], block: Block) -> csr_matrix:
+    counts = read_block(block)
+    return log_normalise(counts[:, columns[block.path]], cell_totals=totals(counts))
+
+
+def _products(columns: dict[Path, NDArray[np.intp]], block: Block) -> Products:
+    return products_of(_expression(columns, block))
+
+
+def _scores(
+    columns: dict[Path, NDArray[np.intp]], components: integration.Components, block: Block
+) -> NDArray[np.float64]:
+    return components.project(_expression(columns, block))
 
 
 def _correct(
@@ -218,68 +260,10 @@ def _write_graph(graph: csr_matrix, path: Path) -> None:
         sparse.save_npz(partial, graph)
 
 
-def _row(embedding: str, metric: str, value: float, n: int, note: str = "", ideal: float = np.nan) -> Row:
-    return {"embedding": embedding, "metric": metric, "value": value, "ideal": ideal, "n": n, "note": note}
-
-
-def _facts(
-    cohort: _Cohort,
-    genes: pd.DataFrame,
-    components: integration.Components,
-    corrected: integration.Correction,
-) -> list[Row]:
-    """Rows about the cohort and the steps; `n` is the number of cells."""
-    n, small = len(cohort.obs), variable_genes.POOLED
-    n_rounds = f"stopped by itself, rounds: {corrected.n_iterations}"
-    rounds = corrected.note or (
-        n_rounds if corrected.converged else "stopped at the largest number of rounds"
-    )
-    strength, note = mixing.confounding(cohort.obs[BATCH], cohort.obs[names.ENVIRONMENT])
-    if note.startswith(("confounded", "nearly")):
-        log.warning(note)
-    return [
-        _row("cohort", "n_cells", n, n),
-        _row("cohort", "n_samples", cohort.obs[names.SAMPLE].nunique(), n, _tell_left_out(cohort.left_out)),
-        _row("cohort", "n_batches", len(cohort.batches), n),
-        _row("cohort", "n_genes_shared", len(cohort.genes), n, "genes that every sample has"),
-        _row("cohort", "n_variable_genes", len(genes), n, f"batches of few cells are pooled as {small}"),
-        _row("cohort", "batch_environment_cramers_v", strength, n, note, ideal=0.0),
-        _row("pca", "n_components", components.scores.shape[1], n),
-        _row(
-            "pca",
-            "variance_explained",
-            float(components.explained.sum()),
-            n,
-            "share of the variable genes' variance",
-        ),
-        _row("harmony", "harmony_iterations", corrected.n_iterations, n, rounds),
-        _row("harmony", "harmony_converged", float(corrected.converged), n, rounds, ideal=1.0),
-    ]
-
-
-def _tell_left_out(samples: list[str]) -> str:
-    kind = "sample keeps" if len(samples) == 1 else "samples keep"
-    return f"{len(samples)} further {kind} no cell: {', '.join(samples)}" if samples else ""
-
-
-def _mixing(
-    cohort: _Cohort, components: integration.Components, corrected: integration.Correction, seed: int
-) -> list[Row]:
-    labels = cohort.obs[[BATCH, *(column for column in MIXED if column in cohort.obs)]]
-    rows = mixing.mixing_rows("pca", components.scores, labels, seed=seed)
-    for row in mixing.mixing_rows("harmony", corrected.embedding, labels, seed=seed):
-        rows.append({**row, "note": "; ".join(filter(None, (corrected.note, str(row["note"]))))})
-    return rows
-
-
-def _report(
-    cohort: _Cohort,
-    genes: pd.DataFrame,
-    components: integration.Components,
-    corrected: integration.Correction,
-) -> None:
-    n_components = components.scores.shape[1]
-    log.info("%d cells, %d variable genes, %d components", len(cohort.obs), len(genes), n_components)
-    log.info(
-        corrected.note or f"Harmony over {len(cohort.batches)} batches, rounds: {corrected.n_iterations}"
-    )
+def _report(table: pd.DataFrame, corrected: integration.Correction) -> None:
+    told = table.set_index("metric")
+    confounding = str(told.loc["batch_environment_cramers_v", "note"])
+    if confounding.startswith(("confounded", "nearly")):
+        log.warning(confounding)
+    n_batches = int(told["value"]["n_batches"])
+    log.info(corrected.note or f"Harmony over {n_batches} batches, rounds: {corrected.n_iterations}")

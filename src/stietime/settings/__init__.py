@@ -6,25 +6,31 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Percent = Annotated[float, Field(ge=0, le=100)]
+from stietime.settings.base import Fraction, Section
+from stietime.settings.quality import Quality
 
-
-class Section(BaseModel):
-    """Base of all groups of options: frozen, and a name that is not known is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    def as_json(self) -> str:
-        """Return the options as one line of JSON with sorted keys, for a step's command line."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+__all__ = [
+    "Annotation",
+    "Clustering",
+    "Comparison",
+    "Compute",
+    "Inputs",
+    "Integration",
+    "Quality",
+    "ReportOptions",
+    "Section",
+    "Settings",
+    "Simulation",
+    "Spatial",
+    "States",
+    "expand_path",
+]
 
 
 class Simulation(Section):
@@ -57,77 +63,8 @@ class Inputs(Section):
     """Micrometres per unit of the positions, such as the pixel size of an image."""
     cell_type_column: str = ""
     """Column of every input file that holds the authors' cell types; empty when there is none."""
-    cell_type_names: dict[str, str] = {}
+    cell_type_names: dict[str, str] = Field(default={})
     """The authors' cell type names, each with the name used here (a set of the marker table, or unknown)."""
-
-
-class Quality(Section):
-    """Which cells are kept, judged within each sample and, by provisional lineage, against their like."""
-
-    n_mads_counts: Annotated[float, Field(gt=0)] = 5.0
-    """Number of median absolute deviations (x 1.4826) of log counts beyond which a cell is dropped."""
-    n_mads_genes: Annotated[float, Field(gt=0)] = 5.0
-    """Number of median absolute deviations (x 1.4826) of log genes beyond which a cell is dropped."""
-    n_mads_mito: Annotated[float, Field(gt=0)] = 5.0
-    """Number of median absolute deviations (x 1.4826) of the mitochondrial share above which a cell goes."""
-    pct_mito_floor: Percent = 7.0
-    """A cell at or below this mitochondrial share is never dropped for it, in percent of counts."""
-    pct_mito_ceiling: Percent = 50.0
-    """A cell above this mitochondrial share is always dropped, in percent of counts."""
-    min_counts: Annotated[int, Field(ge=0)] = 50
-    """A cell with fewer counts is always dropped as empty."""
-    min_genes: Annotated[int, Field(ge=0)] = 20
-    """A cell with fewer genes is dropped as empty, unless it is rich in haemoglobin."""
-    max_lower_cut_counts: Annotated[int, Field(ge=0)] = 150
-    """The adaptive lower cut of counts is never set above this, so that neutrophils stay."""
-    max_lower_cut_genes: Annotated[int, Field(ge=0)] = 100
-    """The adaptive lower cut of genes is never set above this, so that neutrophils stay."""
-    min_pct_hb_red_cell: Percent = 20.0
-    """Few counts or genes are not held against a cell with at least this share of haemoglobin, in percent."""
-    max_outlier_fraction: Fraction = 0.1
-    """A cut of counts or genes that would drop more than this share of a lineage is noted and not applied."""
-    min_cells_for_mads: Annotated[int, Field(ge=3)] = 50
-    """A lineage with fewer cells is judged with the whole sample; smaller samples have fixed limits only."""
-    max_lineage_loss: Fraction = 0.2
-    """A lineage that loses more than this share, and surely more than the other cells, is warned of."""
-    find_doublets: bool = True
-    """Whether doublets are scored in each capture."""
-    remove_doublets: bool = True
-    """Whether called doublets are dropped."""
-    doublet_rate_per_1000_cells: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Expected share of doublets per 1,000 cells of a capture; left out, it is that of the chemistry."""
-    min_cells_for_doublets: Annotated[int, Field(ge=20)] = 100
-    """Captures with fewer cells are not tested for doublets, and the report says so."""
-    capture_column: str = ""
-    """Column of the input file that names the capture of a cell; empty when the sample is one capture."""
-    doublet_column: str = ""
-    """Column of the input file that tells doublets by hashtags or genotype; empty when there is none."""
-    doublet_names: tuple[str, ...] = ("doublet", "Doublet", "multiplet", "Multiplet", "DBL")
-    """Values of the doublet column that mean a doublet."""
-    protect_hybrids: bool = True
-    """Whether cycling and nucleated erythroid cells are doublets only with markers of a second lineage."""
-    max_counts_empty_droplet: Annotated[int, Field(ge=1)] = 100
-    """Droplets with at most this many counts are empty, and ambient RNA is measured in them."""
-    empty_droplet_fdr: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
-    """In an unfiltered matrix, the false discovery rate at which a droplet differs from ambient RNA."""
-    ambient_correction: Literal["none", "soupx"] = "none"
-    """Whether a corrected matrix is written beside the counts, by the subtraction of SoupX."""
-    min_cells_caution: Annotated[int, Field(ge=0)] = 50
-    """A sample that keeps fewer cells is used with caution."""
-    min_cells_usable: Annotated[int, Field(ge=1)] = 1
-    """A sample that keeps fewer cells is excluded."""
-    max_contamination_caution: Fraction = 0.2
-    """A sample with a larger share of ambient counts is used with caution."""
-    max_contamination_usable: Fraction = 0.5
-    """A sample with a larger share of ambient counts is excluded."""
-    min_saturation_caution: Fraction = 0.5
-    """A sample with a lower saturation (Good's coverage of its cells' transcripts) is used with caution."""
-    min_saturation_usable: Fraction = 0.1
-    """A sample with a lower saturation is excluded."""
-    on_swap: Literal["caution", "exclude"] = "caution"
-    """Verdict on a sample whose expressed sex contradicts the column sex of the sheet."""
-    seed: Annotated[int, Field(ge=0)] = 1
-    """Seed of the simulated doublets and of the test of empty droplets."""
 
 
 class Integration(Section):
@@ -215,9 +152,9 @@ class Comparison(Section):
     """A signature counts as unchanged when its mean score (0 to 1) differs surely by less than this."""
     equivalence_log2_fold: Annotated[float, Field(gt=0)] = 0.5
     """A gene counts as unchanged when its log2 fold change lies surely within this of 0."""
-    cancer_names: dict[str, str] = {}
+    cancer_names: dict[str, str] = Field(default={})
     """The sheet's cancer names, each with the claims' name for it (NSCLC, HCC, NPC) or any other name."""
-    treatment_names: dict[str, str] = {}
+    treatment_names: dict[str, str] = Field(default={})
     """The sheet's treatments, each with radiotherapy, immunotherapy, chemo_targeted_combined or untreated."""
     donor_names: tuple[str, ...] = ("healthy", "donor", "none", "control")
     """Values of the sheet's cancer column that mean a person without cancer."""
@@ -265,6 +202,15 @@ class ReportOptions(Section):
     """Largest number of sections that the cohort report shows as small maps; all stand in its table."""
 
 
+class Compute(Section):
+    """Where the steps over all cells compute, and with how much memory; no result depends on it."""
+
+    block_gib: Annotated[float, Field(gt=0)] = 0.5
+    """Memory of one block of cells, in GiB; every thread works on one block at a time."""
+    dask_scheduler: str = "threads"
+    """`threads`, `synchronous`, or the address of a Dask cluster whose workers see the same files."""
+
+
 class Settings(Section):
     """The whole configuration of a run."""
 
@@ -282,6 +228,7 @@ class Settings(Section):
     comparison: Comparison = Comparison()
     spatial: Spatial = Spatial()
     report: ReportOptions = ReportOptions()
+    compute: Compute = Compute()
 
     @model_validator(mode="after")
     def _results_apart_from_simulation(self) -> Settings:
