@@ -65,8 +65,8 @@ rule integrate:
         compute=PLAN.options("compute"),
     shell:
         "stietime step integrate --threads {threads} --settings {params.settings:q} --compute {params.compute:q}"
-        " --counts {input.counts:q} --quality {input.quality:q} --output {output.embedding:q} --variable-genes {output.genes:q}"
-        " --graph {output.graph:q} --metrics {output.metrics:q} 2> {log:q}"
+        " --counts {input.counts:q} --quality {input.quality:q} --output {output.embedding:q}"
+        " --variable-genes {output.genes:q} --graph {output.graph:q} --metrics {output.metrics:q} 2> {log:q}"
 
 
 rule cluster:
