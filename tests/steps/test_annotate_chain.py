@@ -159,6 +159,15 @@ def test_a_second_run_gives_the_same_files(cohort):
         assert (cohort / first).read_bytes() == (cohort / again).read_bytes()
 
 
+def test_blocks_of_cells_change_no_score_and_no_call(cohort):
+    paths = [cohort / name for name in ("states_blocks.parquet", "rules_blocks.tsv")]
+    words = [*inputs(cohort), "--cell-types", cohort / "cell_types.parquet"]
+    words += ["--output", paths[0], "--rules", paths[1], "--compute", json.dumps({"block_gib": 1e-4})]
+    assert step("score-states", *words) == 0
+    assert paths[0].read_bytes() == (cohort / "states.parquet").read_bytes()
+    assert paths[1].read_text() == (cohort / "states.tsv").read_text()
+
+
 def test_states_without_parent_cells_are_not_testable(cohort):
     assert score(cohort, output="few.parquet", settings={"min_parent_cells": 100_000}) == 0
     states = storage.read_table(cohort / "few.parquet")

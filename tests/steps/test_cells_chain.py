@@ -61,13 +61,14 @@ def assess(folder, settings=None):
     return step("assess-quality", "--counts", folder / "counts.h5ad", *outputs, settings=settings)
 
 
-def integrate(folders, out, settings=None):
+def integrate(folders, out, settings=None, more=()):
     return step(
         "integrate",
         *("--counts", *(folder / "counts.h5ad" for folder in folders)),
         *("--quality", *(folder / "quality.parquet" for folder in folders)),
         *("--output", out / "embedding.parquet", "--variable-genes", out / "genes.tsv"),
         *("--graph", out / "graph.npz", "--metrics", out / "metrics.tsv"),
+        *more,
         settings=settings,
     )
 
@@ -157,6 +158,21 @@ def test_a_second_run_gives_the_same_files(cohort, tmp_path):
     for name in ("embedding.parquet", "clusters.parquet"):
         pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / name), pd.read_parquet(cohort / name))
     assert (tmp_path / "metrics.tsv").read_text() == (cohort / "metrics.tsv").read_text()
+
+
+def test_blocks_and_threads_change_the_embedding_by_rounding_only(cohort, tmp_path):
+    folders = [cohort / sample for sample in SAMPLES]
+    for place, (block_gib, threads) in enumerate(((1e-5, 1), (1e-4, 2))):
+        out = tmp_path / str(place)
+        words = ("--compute", json.dumps({"block_gib": block_gib}), "--threads", threads)
+        assert integrate(folders, out, more=words) == 0
+        assert cluster(out) == 0
+        assert (out / "genes.tsv").read_text() == (cohort / "genes.tsv").read_text()
+        first, again = (pd.read_parquet(root / "embedding.parquet") for root in (cohort, out))
+        for columns in ("^pca", "^harmony"):
+            np.testing.assert_allclose(first.filter(regex=columns), again.filter(regex=columns), atol=1e-4)
+        first, again = (pd.read_parquet(root / "clusters.parquet")["cluster"] for root in (cohort, out))
+        assert adjusted_rand_score(first, again) == 1
 
 
 def test_without_correction_the_harmony_columns_are_the_components_and_the_metrics_say_so(cohort, tmp_path):

@@ -112,10 +112,11 @@ rule score_states:
         OUT.log("score_states"),
     params:
         settings=PLAN.options("states"),
+        compute=PLAN.options("compute"),
     shell:
         "stietime step score-states --threads {threads} --counts {input.counts:q} --quality {input.quality:q}"
-        " --cell-types {input.cell_types:q} --settings {params.settings:q} --output {output.states:q}"
-        " --rules {output.rules:q} 2> {log:q}"
+        " --cell-types {input.cell_types:q} --settings {params.settings:q} --compute {params.compute:q}"
+        " --output {output.states:q} --rules {output.rules:q} 2> {log:q}"
 
 
 rule collect_cells:

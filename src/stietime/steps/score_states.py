@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import sparse
 
 from stietime import names, storage
+from stietime.blocks import Block, plan_blocks, read_block
 from stietime.cells.calls import N_MATCHED, StateCall, call_state, matched_genes
 from stietime.cells.marker_sets import MarkerSets, match_marker_sets, positions
 from stietime.cells.rule_table import rule_table
@@ -26,8 +27,8 @@ from stietime.cells.state_rules import (
 from stietime.errors import InputError
 from stietime.resources import read_markers
 from stietime.settings import States
-from stietime.steps.annotate import pair_kept, read_kept, species_of
-from stietime.steps.arguments import add_path, add_paths, add_settings
+from stietime.steps.annotate import pair_kept, species_of
+from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
 from stietime.steps.collect_cells import read_part
 
 if TYPE_CHECKING:
@@ -48,24 +49,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_paths(parser, "--quality", "quality of every sample, in the same order (parquet)")
     add_path(parser, "--cell-types", "cell types of the kept cells (parquet)")
     add_settings(parser, States)
+    add_compute(parser)
     add_path(parser, "--output", "scores and calls of the kept cells (parquet)")
     add_path(parser, "--rules", "how each set was scored and called (tsv)")
 
 
 class _Cohort(NamedTuple):
-    """What all samples share: genes are those that every sample has."""
+    """What all samples share: types of the kept cells in order, genes that every sample has."""
 
-    pairs: list[tuple[Path, Path]]
+    blocks: list[Block]
+    panels: dict[Path, pd.Index]
     types: pd.DataFrame
     genes: pd.Index
     smallest_panel: int
     markers: pd.DataFrame
 
 
-class _Sample(NamedTuple):
-    """The kept cells of one sample, genes as in the cohort; totals are over all genes of the file."""
+class _Cells(NamedTuple):
+    """The kept cells of one block, genes as in the cohort; totals are over all genes of the file."""
 
-    cells: pd.Index
     counts: sparse.csr_matrix
     totals: NDArray[np.float64]
     types: pd.DataFrame
@@ -79,10 +81,10 @@ class _Sums:
     total: float = 0.0
     n_cells: int = 0
 
-    def add(self, sample: _Sample, chosen: Mask) -> None:
-        """Add the chosen cells of a sample."""
-        self.counts += np.asarray(sample.counts[chosen].sum(axis=0), dtype=np.float64).ravel()
-        self.total += float(sample.totals[chosen].sum())
+    def add(self, cells: _Cells, chosen: Mask) -> None:
+        """Add the chosen cells of a block."""
+        self.counts += np.asarray(cells.counts[chosen].sum(axis=0), dtype=np.float64).ravel()
+        self.total += float(cells.totals[chosen].sum())
         self.n_cells += int(chosen.sum())
 
     def shares(self) -> NDArray[np.float64]:
@@ -107,8 +109,8 @@ class _State:
 def run(arguments: argparse.Namespace) -> None:
     """Score and call.
 
-    Every sample is read twice: for the scores and for how strongly genes are expressed in the parents, and
-    for the genes that the calls need. No more than one sample is in memory with all its genes.
+    Counts are read block by block, twice: for the scores and for how strongly genes are expressed in the
+    parents, and for the genes that the calls need. No more than one block is in memory with all its genes.
     """
     settings: States = arguments.settings
     cohort = _survey(arguments)
@@ -129,19 +131,41 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _survey(arguments: argparse.Namespace) -> _Cohort:
     pairs, _ = pair_kept(arguments.counts, arguments.quality)
-    columns = [names.CELL, names.LINEAGE, names.CELL_TYPE]
-    types = storage.read_table(arguments.cell_types, columns)[columns].set_index(names.CELL)
-    panels = [read_part(counts, "var", []).index for counts, _ in pairs]
-    genes = panels[0]
-    for panel in panels[1:]:
+    panels = {counts: read_part(counts, "var", []).index for counts, _ in pairs}
+    genes, *others = panels.values()
+    for panel in others:
         genes = genes if genes.equals(panel) else genes[genes.isin(panel)]
-    sizes = [len(panel) for panel in panels]
+    sizes = [len(panel) for panel in panels.values()]
     if len(genes) < max(sizes):
         log.warning(
             "%d genes are in every sample, of up to %d; the others are not used", len(genes), max(sizes)
         )
     species = species_of([read_part(counts, "obs", ["species"]) for counts, _ in pairs], "--counts")
-    return _Cohort(pairs, types, genes, min(sizes), read_markers(species))
+    blocks = plan_blocks(pairs, max_gib=arguments.compute.block_gib)
+    types = _types_of([quality for _, quality in pairs], arguments.cell_types)
+    return _Cohort(blocks, panels, types, genes, min(sizes), read_markers(species))
+
+
+def _types_of(quality: list[Path], path: Path) -> pd.DataFrame:
+    """Read the types of the kept cells, in the order of samples and cells.
+
+    Raises
+    ------
+    InputError
+        The cell types are not of the kept cells.
+    """
+    columns = [names.CELL, names.LINEAGE, names.CELL_TYPE]
+    types = storage.read_table(path, columns)[columns].set_index(names.CELL)
+    table = storage.stack_tables(quality, [names.CELL, names.KEEP])
+    kept = pd.Index(table.loc[table[names.KEEP], names.CELL])
+    missing, fix = kept.difference(types.index), "delete the cell types and run again"
+    if len(missing):
+        what = f"{len(missing)} kept cells have no cell type, such as {missing[0]}"
+        raise InputError(what, path, fix)
+    if len(kept) != len(types):
+        what = f"{len(types)} cells have a type, {len(kept)} are kept"
+        raise InputError(what, path, fix)
+    return types.reindex(kept)
 
 
 def _new_state(rule: StateRule, cohort: _Cohort) -> _State:
@@ -149,57 +173,44 @@ def _new_state(rule: StateRule, cohort: _Cohort) -> _State:
     return _State(rule, genes, _Sums(np.zeros(len(cohort.genes))), _Sums(np.zeros(len(cohort.genes))))
 
 
-def _samples(cohort: _Cohort) -> Iterator[_Sample]:
-    """Read one sample after the other.
-
-    Raises
-    ------
-    InputError
-        The cell types are not of the kept cells.
-    """
-    n_cells = 0
-    for counts, quality in cohort.pairs:
-        kept = read_kept(counts, quality)
-        missing = kept.obs.index.difference(cohort.types.index)
-        if len(missing):
-            what = f"{len(missing)} kept cells have no cell type, such as {missing[0]}"
-            raise InputError(what, counts, "delete the cell types and run again")
-        n_cells += len(kept.obs)
-        columns = positions(kept.genes, cohort.genes)
-        whole = np.array_equal(columns, np.arange(len(kept.genes)))
-        totals = np.asarray(kept.counts.sum(axis=1), dtype=np.float64).ravel()
-        shared = kept.counts if whole else sparse.csr_matrix(kept.counts[:, columns])
-        yield _Sample(kept.obs.index, shared, totals, cohort.types.loc[kept.obs.index])
-    if n_cells != len(cohort.types):
-        what = f"{len(cohort.types)} cells have a type, {n_cells} are kept"
-        raise InputError(what, "--cell-types", "delete the cell types and run again")
+def _read(cohort: _Cohort) -> Iterator[_Cells]:
+    """Read one block after the other."""
+    start = 0
+    for block in cohort.blocks:
+        counts = read_block(block)
+        columns = positions(cohort.panels[block.path], cohort.genes)
+        whole = np.array_equal(columns, np.arange(counts.shape[1]))
+        shared = counts if whole else sparse.csr_matrix(counts[:, columns])
+        types = cohort.types.iloc[start : start + block.n_cells]
+        start += block.n_cells
+        yield _Cells(shared, np.asarray(counts.sum(axis=1), dtype=np.float64).ravel(), types)
 
 
 def _score(cohort: _Cohort, sets: MarkerSets, states: list[_State], settings: States) -> pd.DataFrame:
     """Score every cell, and sum the counts of each state's parent and of the cells outside."""
     max_rank = capped_max_rank(settings.max_rank, cohort.smallest_panel)
     frames = []
-    for sample in _samples(cohort):
+    for cells in _read(cohort):
         parts = score_signatures(
-            sample.counts, cohort.genes, sets, max_rank=max_rank, min_coverage=settings.min_coverage
+            cells.counts, cohort.genes, sets, max_rank=max_rank, min_coverage=settings.min_coverage
         )
         scores = combine_directions(*parts).rename(columns=names.score_column)
-        scores.insert(0, names.CELL, sample.cells.to_numpy(dtype=object))
+        scores.insert(0, names.CELL, cells.types.index.to_numpy(dtype=object))
         frames.append(scores)
         for state in states:
-            state.parent.add(sample, _in_parent(state.rule, sample, cohort))
-            state.outside.add(sample, _outside(state.rule, sample))
+            state.parent.add(cells, _in_parent(state.rule, cells, cohort))
+            state.outside.add(cells, _outside(state.rule, cells))
     return pd.concat(frames, ignore_index=True)
 
 
-def _in_parent(rule: StateRule, sample: _Sample, cohort: _Cohort) -> Mask:
+def _in_parent(rule: StateRule, cells: _Cells, cohort: _Cohort) -> Mask:
     parents = cohort.markers.groupby("set_id")["parent"].first()
-    lineages, kinds = (sample.types[name].to_numpy(dtype=object) for name in (names.LINEAGE, names.CELL_TYPE))
+    lineages, kinds = (cells.types[name].to_numpy(dtype=object) for name in (names.LINEAGE, names.CELL_TYPE))
     return find_parent_cells(rule, lineages, kinds, parents)
 
 
-def _outside(rule: StateRule, sample: _Sample) -> Mask:
-    lineage = sample.types[names.LINEAGE].to_numpy(dtype=object)
+def _outside(rule: StateRule, cells: _Cells) -> Mask:
+    lineage = cells.types[names.LINEAGE].to_numpy(dtype=object)
     return np.asarray((lineage != rule.parent) & (lineage != names.UNKNOWN))
 
 
@@ -232,18 +243,18 @@ def _call(states: list[_State], cohort: _Cohort, settings: States) -> None:
     columns = {s.rule.state: _columns(s) for s in testable}
     counts: dict[str, list[sparse.csr_matrix]] = {state: [] for state in columns}
     totals: dict[str, list[NDArray[np.float64]]] = {state: [] for state in columns}
-    cells: dict[str, list[str]] = {state: [] for state in columns}
-    for sample in _samples(cohort) if testable else ():
+    parents: dict[str, list[pd.Index]] = {state: [] for state in columns}
+    for cells in _read(cohort) if testable else ():
         for state in testable:
-            name, chosen = state.rule.state, np.flatnonzero(_in_parent(state.rule, sample, cohort))
+            name, chosen = state.rule.state, np.flatnonzero(_in_parent(state.rule, cells, cohort))
             where = positions(cohort.genes, columns[name])
-            counts[name].append(sparse.csr_matrix(sample.counts[chosen][:, where], dtype=np.float64))
-            totals[name].append(sample.totals[chosen])
-            cells[name].extend(sample.cells[chosen])
+            counts[name].append(sparse.csr_matrix(cells.counts[chosen][:, where], dtype=np.float64))
+            totals[name].append(cells.totals[chosen])
+            parents[name].append(cells.types.index[chosen])
     for state in testable:
         name = state.rule.state
         outside = pd.Series(state.outside.shares(), index=cohort.genes)
-        state.cells = pd.Index(cells[name], dtype=object)
+        state.cells = pd.Index(np.concatenate(parents[name]), dtype=object)
         state.call = call_state(
             sparse.csr_matrix(sparse.vstack(counts[name], format="csr")),
             np.concatenate(totals[name]),
