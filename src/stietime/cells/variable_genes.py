@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
 
 N_BINS: Final = 20
+DECIMALS: Final = 9  # sums over blocks of cells differ beyond
 POOLED: Final = "(small batches)"
 # families that separate cells by damage, depth or clone; haemoglobins stay, they tell Ter cells
 LEFT_OUT: Final = ("mito", "ribo", "receptor_segment")
@@ -171,6 +172,7 @@ def rank_variable_genes(
     """
     left_out = np.any([in_family(genes, family) for family in LEFT_OUT], axis=0)
     scores = np.array([normalised_dispersion(found)["normalised_dispersion"] for found in batches.values()])
+    scores = np.round(scores, DECIMALS)
     scores[:, left_out] = np.nan
     places = pd.DataFrame(scores).rank(axis=1, ascending=False, method="first").to_numpy()
     n_cells = sum(found.n_cells for found in batches.values())
@@ -178,8 +180,8 @@ def rank_variable_genes(
         {
             "gene": np.asarray(genes, dtype=object),
             "n_batches": (places <= n_variable_genes).sum(axis=0),
-            "mean_normalised_dispersion": np.nan_to_num(scores).mean(axis=0),
-            "mean": sum(found.sums for found in batches.values()) / n_cells,
+            "mean_normalised_dispersion": np.nan_to_num(scores).mean(axis=0).round(DECIMALS),
+            "mean": np.round(sum(found.sums for found in batches.values()) / n_cells, DECIMALS),
         }
     )
     order = ["n_batches", "mean_normalised_dispersion", "gene"]
