@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import batched
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import numpy as np
 
@@ -193,3 +193,25 @@ def _on_cluster[Item, Result](
         for some in batched(items, ROUNDS_AHEAD * n_workers):
             futures = client.map(function, some, pure=False)
             yield from client.gather(futures)  # type: ignore[no-untyped-call]
+
+
+class Blocks(NamedTuple):
+    """The blocks of all samples, and where functions of them are computed.
+
+    Parameters
+    ----------
+    blocks
+        Blocks in the order of samples and cells.
+    scheduler, n_workers
+        As `map_blocks` takes them.
+    """
+
+    blocks: list[Block]
+    scheduler: str
+    n_workers: int
+
+    def map[Item, Result](
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> Iterator[Result]:
+        """Apply a function to blocks, or to blocks with what belongs to them; see `map_blocks`."""
+        return map_blocks(function, items, scheduler=self.scheduler, n_workers=self.n_workers)

@@ -1,13 +1,16 @@
 import random
 
+import anndata as ad
+import igraph
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
 from scipy import sparse
 from sklearn.metrics import adjusted_rand_score
 
 from stietime.cells.clustering import column_of, find_clusters
-from stietime.cells.neighbours import CONNECTIVITIES, neighbour_graph
+from stietime.cells.neighbours import neighbour_graph
 
 
 def planted_groups(sizes):
@@ -15,7 +18,7 @@ def planted_groups(sizes):
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(len(sizes)), sizes)
     data = rng.normal(0, 8, (len(sizes), 8))[groups] + rng.normal(size=(len(groups), 8))
-    return groups, neighbour_graph(data.astype(np.float32), 15).obsp[CONNECTIVITIES]
+    return groups, neighbour_graph(data.astype(np.float32), 15).weights
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +82,24 @@ def test_cells_without_neighbours_are_clusters_of_their_own():
 def test_a_graph_that_is_not_square_is_refused():
     with pytest.raises(ValueError, match=r"\(3, 2\)"):
         find_clusters(sparse.csr_matrix((3, 2)), [1.0])
+
+
+def test_the_modularity_is_that_of_scanpy(planted):
+    graph = planted[1]
+    cells = ad.AnnData(obsp={"weights": graph}, shape=graph.shape)
+    sc.tl.leiden(cells, 1.0, obsp="weights", flavor="igraph", n_iterations=2, directed=False)
+    ours = find_clusters(graph, [1.0])["leiden_1"].to_numpy()
+    theirs = cells.obs["leiden"].to_numpy(dtype=object)
+    assert modularity(graph, ours) == pytest.approx(modularity(graph, theirs), abs=0.01)
+
+
+def test_the_random_numbers_of_igraph_are_given_back(planted):
+    find_clusters(planted[1], [1.0])
+    drawn = []
+    for _ in range(2):
+        random.seed(4)
+        drawn.append(igraph.Graph.Erdos_Renyi(n=30, m=60).get_edgelist())
+    assert drawn[0] == drawn[1]
 
 
 def test_columns_are_named_plainly():

@@ -4,8 +4,19 @@ import pytest
 from scipy import sparse
 from sklearn.metrics import roc_auc_score
 
-from stietime.cells.doublet_features import artificial_doublets, artificial_neighbours, exclusive_expression
-from stietime.cells.doublet_scores import Scores, content_hashes, find_threshold, score_capture
+from stietime.cells.doublet_features import (
+    artificial_doublets,
+    artificial_neighbours,
+    exclusive_expression,
+)
+from stietime.cells.doublet_pairs import explained_by_pairs, fit_pairs
+from stietime.cells.doublet_scores import (
+    Scores,
+    content_hashes,
+    estimate_share,
+    find_threshold,
+    score_capture,
+)
 from stietime.cells.doublets import not_tested, score_captures
 
 GENES = [f"G{place}" for place in range(600)]
@@ -40,7 +51,7 @@ def test_planted_doublets_are_found(found):
     assert found.called[~truth].mean() <= 0.02
     assert found.rate == pytest.approx(0.053)
     np.testing.assert_array_equal(found.evidence == "score", found.called)
-    np.testing.assert_array_equal(found.scores > found.threshold, found.called)
+    np.testing.assert_array_equal(found.scores > found.threshold, found.evidence != "")
 
 
 def test_doublets_are_called_though_fewer_are_expected(planted):
@@ -102,21 +113,75 @@ def test_cells_of_one_kind_are_not_called_en_masse(seed):
     assert called.mean() <= 0.08
 
 
-def test_threshold_holds_the_number_of_calls_near_the_expected_one():
+def test_threshold_follows_the_share_that_scores_tell():
     rng = np.random.default_rng(0)
-    artificial = rng.beta(8, 2, 2000)
-    telling_nothing = Scores(np.full(1000, 0.4) + 1e-6 * np.arange(1000), np.full(2000, 0.6), 0.0)
-    threshold, note = find_threshold(telling_nothing, 0.04)
-    assert (telling_nothing.cells > threshold).sum() == 20
-    assert "half the expected" in note
-    many = Scores(np.where(np.arange(1000) < 400, 0.999, 0.01) - 1e-6 * np.arange(1000), artificial, 0.0)
-    threshold, note = find_threshold(many, 0.04)
-    assert (many.cells > threshold).sum() == 40
-    assert "not believed" in note
-    clear = Scores(np.where(np.arange(1000) < 30, 0.999, 0.01), artificial, 0.0)
-    threshold, note = find_threshold(clear, 0.04)
-    assert (clear.cells > threshold).sum() == 30
-    assert "more likely" in note
+    artificial = rng.beta(8, 2, 20_000)
+
+    def mixture(n_doublets):
+        return Scores(
+            np.concatenate([rng.beta(8, 2, n_doublets), rng.beta(1, 12, 5000 - n_doublets)]), artificial
+        )
+
+    for n_doublets in (0, 100, 400):
+        scores = mixture(n_doublets)
+        for rate in (0.005, 0.04, 0.08):
+            assert estimate_share(scores, rate) == pytest.approx(n_doublets / 5000, abs=0.01)
+            called = scores.cells > find_threshold(scores, rate)[0]
+            assert called[n_doublets:].mean() <= 0.003
+            assert called[:n_doublets].sum() >= 0.9 * n_doublets
+
+
+def test_scores_that_tell_nothing_call_nothing():
+    rng = np.random.default_rng(0)
+    alike = Scores(rng.beta(4, 4, 1000), rng.beta(4, 4, 3000))
+    assert estimate_share(alike, 0.04) == 0.04
+    assert (alike.cells > find_threshold(alike, 0.04)[0]).sum() <= 10
+    equal = Scores(np.full(100, 0.5), np.full(3000, 0.5))
+    assert not (equal.cells > find_threshold(equal, 0.04)[0]).any()
+
+
+def test_a_capture_without_doublets_has_next_to_none_called():
+    clean = score_captures(capture(n_doublets=0), GENES, rate_per_1000_cells=0.1)
+    assert clean.called.mean() <= 0.01
+
+
+def test_captures_may_come_as_an_array(planted, found):
+    lane = np.full(530, "a", dtype=object)
+    np.testing.assert_array_equal(
+        score_captures(planted, GENES, captures=lane, rate_per_1000_cells=0.1).scores, found.scores
+    )
+
+
+def test_a_rare_type_with_genes_of_its_own_is_no_pair_and_doublets_are():
+    rng = np.random.default_rng(0)
+    profiles = rng.gamma(0.3, 1, (3, 300))
+    rare = (profiles[0] + profiles[1]) / 2
+    rare[np.argsort(rare)[:10]] = 10  # all that two other types have, and ten genes that none has
+    types = np.arange(300) % 3
+    means = np.vstack([profiles[types], np.tile(rare, (5, 1)), np.tile(profiles[0] + profiles[1], (20, 1))])
+    cells = sparse.csr_matrix(rng.poisson(6 * means).astype(np.int32))
+    candidates = np.arange(325) >= 300
+    explained = explained_by_pairs(cells, candidates)
+    assert not explained[:5].any()
+    assert explained[5:].mean() >= 0.9
+    order = rng.permutation(325)
+    moved = np.zeros(325, dtype=bool)
+    moved[candidates[order]] = explained_by_pairs(cells[order], candidates[order])
+    np.testing.assert_array_equal(moved[np.argsort(order)][candidates], explained)
+    alone = np.isin(np.arange(325), [0, 1, 2])
+    assert not explained_by_pairs(cells, alone).any()
+
+
+def test_fit_of_pairs_by_hand():
+    profiles = np.array([[8.0, 1.0, 1.0], [1.0, 8.0, 1.0], [1.0, 1.0, 8.0]])
+    fit = fit_pairs(sparse.csr_matrix(np.array([[9, 9, 2], [16, 2, 2]])), profiles)
+    of_pair = np.log(np.array([0.45, 0.45, 0.1]))
+    of_group = np.log(np.array([0.8, 0.1, 0.1]))
+    expected = (np.array([9, 9, 2]) @ (of_pair - of_group)) / 20
+    assert fit.gain[0] == pytest.approx(expected)
+    assert fit.misfit[0] == pytest.approx(0)
+    assert fit.gain[1] == pytest.approx((np.array([16, 2, 2]) @ (of_pair - of_group)) / 20)
+    assert fit.depth == pytest.approx(np.log([20, 20]))
 
 
 @pytest.mark.parametrize("n_cells", [1, 2, 15, 80])
@@ -126,7 +191,7 @@ def test_small_captures_are_not_tested_and_say_so(n_cells):
     assert not small.called.any()
     assert np.isnan(small.threshold)
     assert np.isnan(small.rate)
-    assert small.note == f"not tested: {n_cells} cells; min_cells is 100"
+    assert small.note == f"not tested: {n_cells} cells; at least 100 are needed (min_cells_for_doublets)"
 
 
 @pytest.mark.parametrize("n_cells", [1, 2, 15, 20, 21, 45, 80])
@@ -194,7 +259,7 @@ def test_protected_and_cycling_cells_need_a_second_lineage(planted, found):
     spared = score_captures(cells.tocsr(), genes, protected=protected, **options)
     assert list(spared.evidence[above[:3]]) == ["protected"] * 3
     assert not spared.called[above[:3]].any()
-    assert "3 cycling or nucleated erythroid cells" in spared.note
+    assert "above the threshold not called (cycling, nucleated erythroid" in spared.note
     second = np.arange(530) == mixed
     told = score_captures(cells.tocsr(), genes, protected=protected, second_lineage=second, **options)
     assert list(told.evidence[above[:3]]) == ["protected", "protected", "score"]
@@ -232,15 +297,16 @@ def test_no_cell_of_a_plate_is_called_by_score(planted):
     assert "none expected" in plate.note
 
 
-def test_artificial_doublets_join_groups_and_lose_counts():
-    groups = np.repeat([0, 1], 50)
-    counts = sparse.csr_matrix(np.where(groups[:, None] == [0, 1], 100, 0))
-    made = artificial_doublets(counts, groups, np.random.default_rng(0)).toarray()
-    assert len(made) == 200
-    assert (made > 0).all(axis=1).mean() >= 0.75
+def test_artificial_doublets_are_pairs_of_two_cells_and_lose_counts():
+    counts = sparse.csr_matrix(np.where(np.arange(100)[:, None] // 50 == [0, 1], 100, 0))
+    made = artificial_doublets(counts, np.random.default_rng(0)).toarray()
+    assert len(made) == 3000
+    assert (made > 0).all(axis=1).mean() == pytest.approx(50 / 99, abs=0.03)
     assert made.sum(axis=1).min() >= 75
     assert made.sum(axis=1).max() <= 200
-    assert 145 < made.sum(axis=1).mean() < 155
+    assert 147 < made.sum(axis=1).mean() < 153
+    two = artificial_doublets(counts[[0, 99]], np.random.default_rng(0)).toarray()
+    assert (two > 0).all()
 
 
 def test_shares_of_artificial_neighbours_by_hand():

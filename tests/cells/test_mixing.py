@@ -1,18 +1,15 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import entropy
-from scipy.stats.contingency import association
+from scipy.stats import chisquare, entropy
 
 from stietime.cells.mixing import (
-    confounding,
-    cramers_v,
     full_mixing,
     kernel_weights,
     local_diversity,
-    mixing_rows,
-    sampled_rows,
+    mixing_p,
 )
+from stietime.cells.neighbours import nearest_neighbours
 
 
 def test_weights_have_the_wanted_perplexity():
@@ -55,47 +52,33 @@ def test_few_cells_are_measured_with_fewer_neighbours():
 def test_chosen_cells_have_the_values_they_have_among_all():
     rng = np.random.default_rng(4)
     points, labels = rng.normal(size=(300, 3)), pd.DataFrame({"batch": rng.choice(list("ab"), 300)})
-    rows = sampled_rows(300, 40)
-    assert len(np.unique(rows)) == 40
+    rows = np.arange(0, 300, 7)
     part = local_diversity(points, labels, rows=rows)["batch"]
     np.testing.assert_allclose(part, local_diversity(points, labels)["batch"].to_numpy()[rows])
 
 
-def test_cramers_v_agrees_with_scipy():
-    rng = np.random.default_rng(5)
-    one = rng.choice(list("abc"), 400)
-    other = np.where(rng.random(400) < 0.5, one, rng.choice(list("abcd"), 400))
-    table = pd.crosstab(one, other).to_numpy()
-    assert cramers_v(one, other) == pytest.approx(association(table, method="cramer"))
-    assert cramers_v(one, one) == pytest.approx(1)
-    assert np.isnan(cramers_v(one, ["x"] * 400))
+def test_the_test_of_mixing_is_that_of_scipy_on_the_cell_and_its_neighbours():
+    rng = np.random.default_rng(7)
+    points, labels = rng.normal(size=(300, 3)), pd.Series(rng.choice(list("abc"), 300, p=[0.5, 0.3, 0.2]))
+    rows = np.arange(0, 300, 10)
+    found = nearest_neighbours(points, 40, rows=rows)
+    p = mixing_p(found, rows, labels, k=21)
+    shares = labels.value_counts(normalize=True)
+    for place, row in enumerate(rows):
+        nearest = np.argsort(((points - points[row]) ** 2).sum(axis=1), kind="stable")[:21]
+        seen = labels[nearest].value_counts().reindex(shares.index, fill_value=0)
+        assert p[place] == pytest.approx(chisquare(seen, 21 * shares).pvalue)
 
 
-@pytest.mark.parametrize(
-    ("batches", "environments", "word", "strength"),
-    [
-        (["a", "b"] * 50, ["STIE", "TIME"] * 50, "confounded: every batch holds one environment", 1),
-        (["a", "b", "c", "c"] * 25, ["STIE", "TIME", "STIE", "TIME"] * 25, "nearly confounded", 0.7071),
-        (list("abb") * 40, ["STIE", "STIE", "TIME"] * 40, "partly confounded: 1 of 2 batches hold one", 0.5),
-        (["a", "a", "b", "b"] * 25, ["STIE", "TIME"] * 50, "not confounded", 0),
-        (["a"] * 100, ["STIE", "TIME"] * 50, "one batch only", np.nan),
-        (["a", "b"] * 50, ["TIME"] * 100, "one environment only", np.nan),
-    ],
-)
-def test_confounding_is_told_in_words(batches, environments, word, strength):
-    found, note = confounding(pd.Series(batches), pd.Series(environments))
-    assert note.startswith(word)
-    assert found == pytest.approx(strength, abs=1e-3, nan_ok=True)
-
-
-def test_rows_name_the_embedding_the_ideal_and_n():
-    rng = np.random.default_rng(6)
-    labels = pd.DataFrame({"batch": rng.choice(list("ab"), 200), "given_cell_type": "t_cell"})
-    rows = pd.DataFrame(mixing_rows("pca", rng.normal(size=(200, 3)), labels, max_cells=50))
-    assert rows["metric"].tolist() == ["lisi_batch", "lisi_given_cell_type"]
-    assert rows["n"].tolist() == [50, 50]
-    assert rows["ideal"].tolist() == [pytest.approx(2, rel=0.05), 1]
-    assert rows["value"].tolist() == [pytest.approx(2, rel=0.1), pytest.approx(1)]
+def test_mixed_cells_are_accepted_and_cells_apart_are_not():
+    rng = np.random.default_rng(8)
+    points, labels = rng.normal(size=(1000, 4)), pd.Series(np.repeat(["a", "b"], 500))
+    rows = np.arange(1000)
+    mixed = mixing_p(nearest_neighbours(points, 49), rows, labels.sample(frac=1, random_state=1))
+    assert (mixed >= 0.05).mean() == pytest.approx(0.95, abs=0.04)
+    apart = points + np.where(labels == "a", 0, 50)[:, None]
+    assert (mixing_p(nearest_neighbours(apart, 49), rows, labels) < 1e-6).all()
+    assert np.isnan(mixing_p(nearest_neighbours(points, 49), rows, pd.Series(["a"] * 1000))).all()
 
 
 @pytest.mark.data

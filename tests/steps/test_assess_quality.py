@@ -69,7 +69,7 @@ def test_captures_of_every_size_run_and_say_what_was_not_tested(tmp_path, n_cell
         assert "threshold" in note
     else:
         passed = tables["quality"]["reason"].isin(["kept", "doublet"]).sum()
-        assert note == f"not tested: {passed} cells; min_cells is 100"
+        assert note == f"not tested: {passed} cells; at least 100 are needed (min_cells_for_doublets)"
         assert tables["quality"]["doublet_score"].isna().all()
         # most of so few cells live
         assert tables["facts"]["n_kept"] >= 0.8 * n_cells

@@ -132,12 +132,18 @@ def test_embedding_holds_the_kept_cells_in_the_order_of_samples(cohort):
 
 
 def test_metrics_show_that_harmony_mixes_batches_and_keeps_types(cohort):
-    metrics = pd.read_csv(cohort / "metrics.tsv", sep="\t").set_index(["embedding", "metric"])
+    table = pd.read_csv(cohort / "metrics.tsv", sep="\t")
+    metrics = table[table["stratum"] == "all"].set_index(["embedding", "metric"])
     value = metrics["value"]
     assert value["harmony", "lisi_batch"] > 1.3 * value["pca", "lisi_batch"]
     assert value["harmony", "lisi_given_cell_type"] < 1.2
     assert value["cohort", "n_batches"] == 2
-    assert metrics.loc[("cohort", "batch_environment_cramers_v"), "note"].startswith(("not", "partly"))
+    assert metrics.loc[("design", "batch_tells_environment"), "note"] == (
+        "every batch holds more than one environment"
+    )
+    assert value["harmony", "kbet_batch"] > value["pca", "kbet_batch"]
+    assert value["harmony", "silhouette_batch"] < value["pca", "silhouette_batch"]
+    assert {"batch=b1", "batch=b2", "environment=STIE", "environment=TIME"} <= set(table["stratum"])
     assert {"harmony_iterations", "harmony_converged"} <= set(metrics.loc["harmony"].index)
     assert metrics["n"].notna().all()
 
@@ -286,6 +292,7 @@ def test_the_real_cohort_of_small_samples(data_dir, tmp_path):
     assert cluster(tmp_path) == 0
     clusters = pd.read_parquet(tmp_path / "clusters.parquet")
     assert len(clusters) >= 297
-    metrics = pd.read_csv(tmp_path / "metrics.tsv", sep="\t").set_index(["embedding", "metric"])["value"]
+    metrics = pd.read_csv(tmp_path / "metrics.tsv", sep="\t")
+    metrics = metrics[metrics["stratum"] == "all"].set_index(["embedding", "metric"])["value"]
     assert metrics["harmony", "lisi_batch"] > metrics["pca", "lisi_batch"]
     assert metrics["harmony", "lisi_given_cell_type"] < metrics["pca", "lisi_given_cell_type"] + 0.3

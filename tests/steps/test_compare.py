@@ -118,6 +118,44 @@ def test_from_files_to_claims(cohort):
     assert (tested["n_patients"] == 4).all()
 
 
+def set_columns(paths, folder, columns):
+    """Give every sample further columns of the sheet."""
+    for path in paths:
+        cells = ad.read_h5ad(path)
+        for name, of_row in columns.items():
+            cells.obs[name] = of_row(cells.obs.iloc[0])
+        storage.write_cells(cells, path)
+
+
+@pytest.mark.parametrize("column", ["batch", "chemistry", "study"])
+def test_a_confounded_cohort_gives_no_verdict(cohort, column):
+    """Blood of one study against tumour of another: numbers stand, nothing is concluded."""
+    folder, paths = cohort
+    set_columns(paths, folder, {column: lambda row: f"of {row['environment']}"})
+    assert run_compare(folder, paths) == 0
+    contrasts = storage.read_table(folder / "contrasts.tsv", COLUMNS)
+    measured = contrasts[contrasts["p"].notna()]
+    assert len(measured) > 0
+    assert set(measured["status"]) == {"confounded"}
+    assert measured["note"].str.startswith(f"confounded with {column}: of STIE in the first arm").all()
+    assert run_weigh(folder) == 0
+    claims = storage.read_table(folder / "claims.tsv")
+    assert set(claims["verdict"]) == {names.INCONCLUSIVE, names.NOT_TESTABLE}
+    inconclusive = claims[claims["verdict"] == names.INCONCLUSIVE]
+    assert set(inconclusive["reason"]) == {"confounded"}
+    assert inconclusive["detail"].str.contains(f"confounded with {column}").all()
+    assert inconclusive["estimate"].notna().all()
+
+
+def test_a_batch_of_whole_patients_changes_nothing(cohort):
+    folder, paths = cohort
+    assert run_compare(folder, paths) == 0
+    plain = storage.read_table(folder / "contrasts.tsv", COLUMNS)
+    set_columns(paths, folder, {"batch": lambda row: "b1" if row["patient"] in ("p1", "p2") else "b2"})
+    assert run_compare(folder, paths) == 0
+    pd.testing.assert_frame_equal(storage.read_table(folder / "contrasts.tsv", COLUMNS), plain)
+
+
 def test_one_patient_tests_nothing(cohort):
     folder, paths = cohort
     cells = storage.read_table(folder / "cells.parquet")

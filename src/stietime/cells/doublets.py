@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from stietime.cells.doublet_pairs import explained_by_pairs
 from stietime.cells.doublet_rates import Rate, expected_rate, rate_of_chemistry
 from stietime.cells.doublet_scores import find_threshold, score_capture
 
@@ -131,7 +132,8 @@ def score_captures(
     protected
         Cells that look like doublets and need not be any, such as nucleated erythroid cells; cycling cells
         (at least three genes of the cell cycle) join them. They are called by score only with markers of
-        a second lineage. By default no cell is protected, cycling ones neither.
+        a second lineage. By default no cell is protected, cycling ones neither. Cells that no pair of groups
+        of cells explains, or a single group explains as well, are never called by score.
     second_lineage
         Whether each cell shows the markers of two lineages that are not related.
 
@@ -142,12 +144,13 @@ def score_captures(
     rate = rate_of_chemistry(chemistry)
     if rate_per_1000_cells is not None:
         rate = Rate(rate_per_1000_cells, f"{100 * rate_per_1000_cells:g} % doublets per 1,000 cells (given)")
-    found, above = _tested(counts, captures, rate, min_cells, seed)
+    found, above, explained = _tested(counts, captures, rate, min_cells, seed)
     labelled = np.zeros(len(above), dtype=bool) if labels is None else np.asarray(labels, dtype=bool)
     spared = np.zeros(len(above), dtype=bool)
     if protected is not None:
         hybrid = np.asarray(protected, dtype=bool) | is_cycling(counts, genes)
         spared = hybrid if second_lineage is None else hybrid & ~second_lineage
+    spared |= ~explained
     evidence = np.full(len(above), "", dtype=object)
     evidence[above & spared] = PROTECTED
     evidence[above & ~spared] = SCORE
@@ -174,13 +177,12 @@ def is_cycling(counts: csr_matrix, genes: Iterable[str]) -> Mask:
 
 def _tested(
     counts: csr_matrix, captures: Iterable[str] | None, rate: Rate, min_cells: int, seed: int
-) -> tuple[Doublets, Mask]:
-    """Score every capture; the results, without calls, and whether each cell is above its threshold."""
+) -> tuple[Doublets, Mask, Mask]:
+    """Score every capture: results without calls, which cells are above the threshold, and are pairs."""
     n_cells = counts.shape[0]
-    capture = np.array(
-        ["" if captures is None else name for name in (captures or [""] * n_cells)], dtype=object
-    )
+    capture = np.array([""] * n_cells if captures is None else list(captures), dtype=object)
     found, above = not_tested(n_cells, "")._replace(note=""), np.zeros(n_cells, dtype=bool)
+    explained = np.ones(n_cells, dtype=bool)
     thresholds, expected, notes = [], np.full(n_cells, np.nan), [rate.note]
     names = sorted(set(capture))
     for name in names:
@@ -201,16 +203,19 @@ def _tested(
             threshold, how = float("nan"), "none expected, so that none is called by score"
         thresholds.append(threshold)
         above[rows] = scores.cells > threshold
+        likely = rows[above[rows]]
+        if len(likely):
+            explained[likely] = explained_by_pairs(counts[rows], above[rows], seed=seed)
         notes.append(f"{told}threshold {threshold:.2f}, {how}")
     note = "; ".join(notes)
     if not thresholds:
-        return found._replace(note="; ".join(notes[1:]) or "not tested: no cells"), above
+        return found._replace(note="; ".join(notes[1:]) or "not tested: no cells"), above, explained
     threshold = thresholds[0] if len(thresholds) == 1 else float("nan")
-    return found._replace(threshold=threshold, rate=float(np.nanmean(expected)), note=note), above
+    return found._replace(threshold=threshold, rate=float(np.nanmean(expected)), note=note), above, explained
 
 
 def _few(rows: NDArray[np.int64], min_cells: int) -> str:
-    return f"{len(rows)} cells; min_cells is {min_cells}"
+    return f"{len(rows)} cells; at least {min_cells} are needed (min_cells_for_doublets)"
 
 
 def _note_on_calls(called: Mask, labelled: Mask, evidence: Words, rate: float) -> str:
@@ -219,7 +224,8 @@ def _note_on_calls(called: Mask, labelled: Mask, evidence: Words, rate: float) -
     if labelled.any():
         notes.append(f"{int(labelled.sum())} called by label")
     if n_protected:
-        notes.append(f"{n_protected} cycling or nucleated erythroid cells above the threshold not called")
+        why = "cycling, nucleated erythroid or not like a pair of groups"
+        notes.append(f"{n_protected} cells above the threshold not called ({why})")
     share = float((called & ~labelled).mean()) if len(called) else 0.0
     if share > 2 * rate and share > 0.02:
         notes.append(f"{share:.1%} called by score where {rate:.1%} are expected: check the doublet rate")

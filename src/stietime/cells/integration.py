@@ -12,6 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 # Harmony clusters cells in groups of about 30; with fewer cells there is nothing to balance
 MIN_CELLS_FOR_HARMONY: Final = 30
+BATCH: Final = "batch"
 
 
 class Components(NamedTuple):
@@ -105,9 +107,13 @@ class Correction(NamedTuple):
     n_iterations
         Rounds of Harmony.
     converged
-        Whether it stopped before the largest number of rounds.
+        Whether the objective stopped falling, rather than the rounds running out.
     note
-        Why nothing was corrected; otherwise empty.
+        Why nothing was corrected, or which covariates were left out; otherwise empty.
+    objective
+        Harmony's objective before the first round and after each.
+    covariates
+        Covariates that were corrected.
     """
 
     embedding: Vector
@@ -115,6 +121,8 @@ class Correction(NamedTuple):
     n_iterations: int
     converged: bool
     note: str
+    objective: tuple[float, ...] = ()
+    covariates: tuple[str, ...] = ()
 
 
 def uncorrected(components: Vector, note: str) -> Correction:
@@ -124,10 +132,12 @@ def uncorrected(components: Vector, note: str) -> Correction:
 
 def correct_for_batch(
     components: Vector,
-    batches: Sequence[str],
+    batches: Sequence[str] | pd.DataFrame,
     *,
-    theta: float = 2.0,
+    theta: float | Sequence[float] = 2.0,
+    ridge: float | None = 1.0,
     max_iterations: int = 20,
+    tolerance: float = 1e-3,
     seed: int = 1,
     n_threads: int = 1,
 ) -> Correction:
@@ -138,11 +148,17 @@ def correct_for_batch(
     components
         Principal components, cells x components.
     batches
-        Batch of each cell; none may be missing.
+        Batch of each cell, or a frame with one column per covariate; none may be missing. A covariate of one
+        value, or with the cells of an earlier covariate's groups, is left out.
     theta
-        Diversity penalty; larger mixes batches more.
+        Diversity penalty, one or one per covariate; larger mixes batches more.
+    ridge
+        Penalty on the size of a correction; 1 as published. None estimates it in each of Harmony's clusters
+        from its size (Harmony 2), which moves small batches less.
     max_iterations
         Largest number of rounds.
+    tolerance
+        Harmony has converged when a round lowers the objective by less than this share of it.
     seed
         Seed of the clustering within Harmony.
     n_threads
@@ -156,26 +172,88 @@ def correct_for_batch(
     Raises
     ------
     ValueError
-        A batch is missing, or the number of batches is not that of the cells.
+        A batch is missing, or the number of batches is not that of the cells, or of thetas not that of the
+        covariates.
     """
-    import pandas as pd
-
-    labels = pd.Series(list(batches), dtype=object)
-    if len(labels) != len(components) or labels.isna().any():
-        message = f"expected one batch for each of {len(components)} cells, found {int(labels.notna().sum())}"
-        raise ValueError(message)
+    covariates, thetas, left_out = _usable(_covariates(batches, len(components)), theta)
     # harmonypy finds the orientation by the number of cells, so that components must be fewer
-    if labels.nunique() < 2:
-        return uncorrected(components, f"not corrected: all cells are of one batch ({labels.iloc[0]})")
+    if not len(covariates.columns):
+        return uncorrected(components, f"not corrected: {left_out}")
     if len(components) < max(MIN_CELLS_FOR_HARMONY, components.shape[1] + 1):
         return uncorrected(components, f"not corrected: {len(components)} cells are too few for Harmony")
     import harmonypy
 
-    options = {"theta": theta, "max_iter_harmony": max_iterations, "random_state": seed, "ncores": n_threads}
-    frame = pd.DataFrame({"batch": labels.astype(str)})
-    result = harmonypy.run_harmony(components, frame, "batch", verbose=False, **options)
-    embedding = np.asarray(result.Z_corr, dtype=np.float64)
-    n_iterations = len(result.objective_harmony) - 1
-    return Correction(
-        embedding, ran=True, n_iterations=n_iterations, converged=n_iterations < max_iterations, note=""
+    result = harmonypy.run_harmony(
+        components,
+        covariates,
+        list(covariates.columns),
+        theta=thetas,
+        lamb=ridge,
+        max_iter_harmony=max_iterations,
+        epsilon_harmony=tolerance,
+        random_state=seed,
+        ncores=n_threads,
+        verbose=False,
     )
+    objective = tuple(float(value) for value in result.objective_harmony)
+    return Correction(
+        np.asarray(result.Z_corr, dtype=np.float64),
+        ran=True,
+        n_iterations=len(objective) - 1,
+        converged=len(objective) - 1 < max_iterations or _settled(objective, tolerance),
+        note=left_out,
+        objective=objective,
+        covariates=tuple(covariates.columns),
+    )
+
+
+def _settled(objective: Sequence[float], tolerance: float) -> bool:
+    return abs(objective[-2] - objective[-1]) < tolerance * abs(objective[-2])
+
+
+def _covariates(batches: Sequence[str] | pd.DataFrame, n_cells: int) -> pd.DataFrame:
+    """Bring batches to a frame of strings.
+
+    Raises
+    ------
+    ValueError
+        A value is missing, or the number of rows is not that of the cells.
+    """
+    import pandas as pd
+
+    frame = (
+        batches if isinstance(batches, pd.DataFrame) else pd.DataFrame({BATCH: list(batches)}, dtype=object)
+    )
+    n_given = int(frame.notna().all(axis=1).sum())
+    if len(frame) != n_cells or n_given < n_cells:
+        message = f"expected one batch for each of {n_cells} cells, found {n_given}"
+        raise ValueError(message)
+    return frame.astype(str).reset_index(drop=True)
+
+
+def _usable(frame: pd.DataFrame, theta: float | Sequence[float]) -> tuple[pd.DataFrame, list[float], str]:
+    """Leave out covariates that cannot be corrected or already are; give the others' thetas, and why."""
+    thetas = [float(value) for value in np.atleast_1d(np.asarray(theta, dtype=np.float64))]
+    if len(thetas) not in (1, len(frame.columns)):
+        message = (
+            f"expected one theta, or one for each of {len(frame.columns)} covariates, found {len(thetas)}"
+        )
+        raise ValueError(message)
+    thetas = thetas * len(frame.columns) if len(thetas) == 1 else thetas
+    kept: dict[str, float] = {}
+    reasons = []
+    for column, value in zip(frame.columns, thetas, strict=True):
+        found = frame[column]
+        same = [other for other in kept if _same_groups(found, frame[other])]
+        if found.nunique() < 2:
+            reasons.append(f"all cells are of one {column} ({found.iloc[0]})")
+        elif same:
+            reasons.append(f"{column} has the groups of {same[0]}")
+        else:
+            kept[column] = value
+    return frame[list(kept)], list(kept.values()), "; ".join(reasons)
+
+
+def _same_groups(one: pd.Series, other: pd.Series) -> bool:
+    n_pairs = len(one.to_frame("one").assign(other=other).drop_duplicates())
+    return n_pairs == one.nunique() == other.nunique()

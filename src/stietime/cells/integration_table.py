@@ -8,15 +8,22 @@ import numpy as np
 import pandas as pd
 
 from stietime import names
-from stietime.cells import mixing
+from stietime.cells.contrast_design import judge_contrasts
+from stietime.cells.design import relate_factors
+from stietime.cells.design_notices import design_notices
+from stietime.cells.integration_metrics import COLUMNS, Question, graph_rows, measure_embeddings
 from stietime.cells.variable_genes import POOLED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stietime.cells.integration import Components, Correction
+    from stietime.cells.layout import Drawing
+    from stietime.cells.neighbours import NeighbourGraph
 
 BATCH: Final = "batch"
+# types that do not come from the embedding: the authors', else the first guess by markers
+TYPES: Final = ("given_cell_type", names.PROVISIONAL_LINEAGE)
 Row = dict[str, object]
 
 
@@ -25,6 +32,8 @@ def integration_table(
     n_genes: tuple[int, int],
     components: Components,
     corrected: Correction,
+    graph: NeighbourGraph,
+    drawing: Drawing,
     *,
     left_out: Sequence[str] = (),
     seed: int = 1,
@@ -39,6 +48,10 @@ def integration_table(
         Number of genes that all samples share, and of variable ones among them.
     components, corrected
         The embedding before and after the correction.
+    graph
+        The neighbours that clusters are found among.
+    drawing
+        UMAP of the graph.
     left_out
         Samples that keep no cell.
     seed
@@ -46,7 +59,8 @@ def integration_table(
 
     Returns
     -------
-    embedding (cohort, pca, harmony), metric, value, ideal, n (cells), note.
+    embedding (cohort, design, pca, harmony, graph, umap), metric, stratum, value, scaled, ideal, n (cells;
+    samples for the design), note.
     """
     n = len(labels)
     rows = [
@@ -55,19 +69,31 @@ def integration_table(
         _row("cohort", "n_batches", labels[BATCH].nunique(), n),
         _row("cohort", "n_genes_shared", n_genes[0], n, "genes that every sample has"),
         _row("cohort", "n_variable_genes", n_genes[1], n, f"batches of few cells are pooled as {POOLED}"),
-        _confounding(labels),
+        *_design(labels, corrected),
         *_components(components, n),
         *_correction(corrected, n),
+        *_graph_and_drawing(graph, drawing, n),
     ]
-    mixed = labels.drop(columns=names.SAMPLE)
-    rows += mixing.mixing_rows("pca", components.scores, mixed, seed=seed)
-    for row in mixing.mixing_rows("harmony", corrected.embedding, mixed, seed=seed):
-        rows.append({**row, "note": "; ".join(filter(None, (corrected.note, str(row["note"]))))})
-    return pd.DataFrame(rows)
+    mixed = labels.drop(columns=names.SAMPLE).reset_index(drop=True)
+    types = next((column for column in TYPES if column in mixed and mixed[column].notna().any()), "")
+    question = Question(mixed, BATCH, types, strata=(BATCH, names.ENVIRONMENT), seed=seed)
+    measured = measure_embeddings({"pca": components.scores, "harmony": corrected.embedding}, question)
+    if corrected.note:
+        after = measured["embedding"] == "harmony"
+        measured.loc[after, "note"] = [
+            "; ".join(filter(None, (corrected.note, note))) for note in measured.loc[after, "note"]
+        ]
+    tables = [
+        pd.DataFrame(rows, columns=list(COLUMNS)),
+        measured,
+        graph_rows("graph", graph.weights, question),
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def _row(embedding: str, metric: str, value: float, n: int, note: str = "", ideal: float = np.nan) -> Row:
-    return {"embedding": embedding, "metric": metric, "value": value, "ideal": ideal, "n": n, "note": note}
+    row = {"embedding": embedding, "metric": metric, "stratum": "all", "value": value, "scaled": np.nan}
+    return {**row, "ideal": ideal, "n": n, "note": note}
 
 
 def _tell_left_out(samples: Sequence[str]) -> str:
@@ -75,9 +101,16 @@ def _tell_left_out(samples: Sequence[str]) -> str:
     return f"{len(samples)} further {kind} no cell: {', '.join(samples)}" if samples else ""
 
 
-def _confounding(labels: pd.DataFrame) -> Row:
-    strength, note = mixing.confounding(labels[BATCH], labels[names.ENVIRONMENT])
-    return _row("cohort", "batch_environment_cramers_v", strength, len(labels), note, ideal=0.0)
+def _design(labels: pd.DataFrame, corrected: Correction) -> list[Row]:
+    """Rows of the factors that go together, and the sentences for the top of the report."""
+    samples = labels.drop_duplicates(names.SAMPLE).set_index(names.SAMPLE)
+    relations = relate_factors(samples, [BATCH, *corrected.covariates, names.PATIENT])
+    told = design_notices(relations, judge_contrasts(samples, {}), corrected.covariates)
+    rows = [
+        _row("design", f"{row['factor']}_tells_{row['other']}", row["tau"], len(samples), row["note"], 0.0)
+        for row in relations.to_dict("records")
+    ]
+    return rows + [_row("design", "warning", np.nan, len(samples), sentence) for sentence in told]
 
 
 def _components(components: Components, n: int) -> list[Row]:
@@ -95,4 +128,19 @@ def _correction(corrected: Correction, n: int) -> list[Row]:
     return [
         _row("harmony", "harmony_iterations", corrected.n_iterations, n, note),
         _row("harmony", "harmony_converged", float(corrected.converged), n, note, ideal=1.0),
+        *(
+            _row("harmony", f"harmony_objective_{place}", value, n, "objective after so many rounds")
+            for place, value in enumerate(corrected.objective)
+        ),
+    ]
+
+
+def _graph_and_drawing(graph: NeighbourGraph, drawing: Drawing, n: int) -> list[Row]:
+    exact = "exact search" if graph.recall == 1 else "share of the true neighbours found, of 500 cells"
+    told = "fitted to all cells"
+    if drawing.n_placed:
+        told = f"fitted to a random sample, {drawing.n_placed} cells placed among their neighbours in it"
+    return [
+        _row("graph", "neighbour_recall", graph.recall, n, exact, ideal=1.0),
+        _row("umap", "n_fitted", drawing.n_fitted, n, told),
     ]

@@ -1,4 +1,4 @@
-"""How well labels mix in an embedding (LISI), and whether batch can be told from environment at all."""
+"""How well labels mix in an embedding: LISI, and the acceptance rate of kBET."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import pandas as pd
 from stietime.cells.neighbours import nearest_neighbours
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
+
+    from stietime.cells.neighbours import Neighbours
 
     Vector = NDArray[np.float64]
 
-# per cell, the median over more cells than this hardly changes
-MAX_CELLS: Final = 20_000
-SHOULD_NOT_MIX: Final = "given_cell_type"
-NEARLY_CONFOUNDED: Final = 0.7
+# scib-metrics takes 50 neighbours, the cell itself among them
+KBET_K: Final = 50
+KBET_ALPHA: Final = 0.05
 _TOLERANCE: Final = 1e-5
 
 
@@ -67,13 +66,6 @@ def _weights_and_entropy(distances: Vector, precision: Vector) -> tuple[Vector, 
     return weights, np.log(sums[:, 0]) - (weights * exponents).sum(axis=1)
 
 
-def sampled_rows(n_cells: int, max_cells: int = MAX_CELLS, seed: int = 1) -> NDArray[np.int64]:
-    """Choose the cells a metric is computed for: all, or a random sample in order."""
-    if n_cells <= max_cells:
-        return np.arange(n_cells)
-    return np.sort(np.random.default_rng(seed).choice(n_cells, max_cells, replace=False))
-
-
 def local_diversity(
     embedding: Vector,
     labels: pd.DataFrame,
@@ -101,123 +93,86 @@ def local_diversity(
     -------
     LISI of each cell (row) for each column of the labels.
     """
-    perplexity = min(perplexity, max(1.0, (len(embedding) - 1) / 3))
-    found = nearest_neighbours(embedding.astype(np.float32), round(3 * perplexity) - 1, rows=rows)
-    weights = kernel_weights(found.distances, perplexity)
+    k = neighbours_for(perplexity, len(embedding))
+    found = nearest_neighbours(embedding.astype(np.float32), k, rows=rows)
+    return diversity_among(found, labels)
+
+
+def neighbours_for(perplexity: float, n_cells: int) -> int:
+    """Give the number of neighbours that a perplexity needs: 3 * perplexity - 1, the cell itself left out.
+
+    Parameters
+    ----------
+    perplexity
+        Effective number of neighbours wanted.
+    n_cells
+        Number of cells; where they are few, all other cells are the neighbours.
+    """
+    return round(3 * min(perplexity, max(1.0, (n_cells - 1) / 3))) - 1
+
+
+def diversity_among(found: Neighbours, labels: pd.DataFrame) -> pd.DataFrame:
+    """Count the labels among neighbours that were found before: LISI, as `local_diversity`.
+
+    Parameters
+    ----------
+    found
+        The neighbours of some cells, the cell itself left out; the perplexity is a third of their number.
+    labels
+        One column per label, one row for each cell of the embedding; a missing value is a label of its own.
+
+    Returns
+    -------
+    LISI of each cell whose neighbours are given (row) for each column of the labels.
+    """
+    weights = kernel_weights(found.distances, (found.indices.shape[1] + 1) / 3)
     result = {}
     for name in labels.columns:
         codes, values = pd.factorize(labels[name], use_na_sentinel=False)
         nearby = codes[found.indices]
-        shares = np.stack([np.where(nearby == code, weights, 0).sum(axis=1) for code in range(len(values))])
-        result[name] = 1 / (shares**2).sum(axis=0)
+        squares = np.zeros(len(nearby))
+        for code in range(len(values)):
+            squares += np.where(nearby == code, weights, 0).sum(axis=1) ** 2
+        result[name] = 1 / squares
     return pd.DataFrame(result)
+
+
+def mixing_p(found: Neighbours, rows: NDArray[np.int64], labels: pd.Series, *, k: int = KBET_K) -> Vector:
+    """Test for each cell whether its neighbourhood holds the labels in the shares of the whole: kBET.
+
+    Pearson's chi-squared of the labels of a cell and its k - 1 nearest neighbours against k times the shares
+    of the labels among all cells, with one degree of freedom less than there are labels (Buettner et al.,
+    Nature Methods 2019). The acceptance rate is the share of cells with p of at least 0.05.
+
+    Parameters
+    ----------
+    found
+        The neighbours of the cells, nearest first, the cell itself left out.
+    rows
+        The cells whose neighbours they are.
+    labels
+        Label of every cell of the embedding; a missing value is a label of its own.
+    k
+        Cells in a neighbourhood; fewer where fewer neighbours were found.
+
+    Returns
+    -------
+    p for each cell of `rows`; nan where all cells have the same label.
+    """
+    from scipy.stats import chi2
+
+    codes, values = pd.factorize(labels, use_na_sentinel=False)
+    if len(values) < 2:
+        return np.full(len(rows), np.nan)
+    near = codes[np.column_stack([rows, found.indices[:, : k - 1]])]
+    expected = near.shape[1] * np.bincount(codes) / len(codes)
+    statistic = np.zeros(len(rows))
+    for code, wanted in enumerate(expected):
+        statistic += ((near == code).sum(axis=1) - wanted) ** 2 / wanted
+    return np.asarray(chi2.sf(statistic, len(values) - 1))
 
 
 def full_mixing(labels: pd.Series) -> float:
     """Give the LISI of cells that meet every label in its share of the whole: 1 / sum(share^2)."""
     shares = labels.value_counts(normalize=True, dropna=False).to_numpy()
     return float(1 / (shares**2).sum())
-
-
-def cramers_v(one: Sequence[str], other: Sequence[str]) -> float:
-    """Measure how far two labels determine each other: Cramer's V, 0 (not at all) to 1 (fully).
-
-    V = sqrt(chi2 / (n * (min(rows, columns) - 1))).
-
-    Parameters
-    ----------
-    one, other
-        Two labels of the same cells.
-
-    Returns
-    -------
-    V; nan where either label has one value only.
-    """
-    table = pd.crosstab(np.asarray(one, dtype=object), np.asarray(other, dtype=object)).to_numpy(
-        dtype=np.float64
-    )
-    if min(table.shape) < 2:
-        return float("nan")
-    expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()
-    chi2 = ((table - expected) ** 2 / expected).sum()
-    return float(np.sqrt(chi2 / (table.sum() * (min(table.shape) - 1))))
-
-
-def confounding(batches: pd.Series, environments: pd.Series) -> tuple[float, str]:
-    """Say how far batch and environment are confounded.
-
-    Parameters
-    ----------
-    batches, environments
-        Labels of the same cells.
-
-    Returns
-    -------
-    Cramer's V, and in words what follows for the reading of the corrected embedding.
-    """
-    strength = cramers_v(batches.tolist(), environments.tolist())
-    if len(set(environments)) < 2:
-        return strength, "one environment only: nothing to confound"
-    if len(set(batches)) < 2:
-        return strength, "one batch only: nothing to confound"
-    pure = environments.groupby(batches.to_numpy()).agg(lambda found: len(set(found)) == 1).astype(bool)
-    if pure.all():
-        note = (
-            "confounded: every batch holds one environment, so that the two cannot be told apart and Harmony "
-            "takes differences of environment out of the embedding; cell types and clusters may be merged"
-        )
-        return strength, note
-    if strength >= NEARLY_CONFOUNDED:
-        note = f"nearly confounded (Cramer's V {strength:.2f}): batch tells the environment of most cells"
-        return strength, note
-    if pure.any():
-        some = ", ".join(map(str, pure.index[pure][:5]))
-        note = f"partly confounded: {pure.sum()} of {len(pure)} batches hold one environment ({some})"
-        return strength, note
-    return strength, "not confounded: every batch holds more than one environment"
-
-
-def mixing_rows(
-    name: str, embedding: Vector, labels: pd.DataFrame, *, max_cells: int = MAX_CELLS, seed: int = 1
-) -> list[dict[str, object]]:
-    """Summarise how labels mix in an embedding.
-
-    Parameters
-    ----------
-    name
-        Name of the embedding, such as pca or harmony.
-    embedding
-        Cells x dimensions.
-    labels
-        One column per label (batch, environment, patient, ...), one row per cell.
-    max_cells
-        LISI is computed for at most this many cells, sampled at random.
-    seed
-        Seed of the sample.
-
-    Returns
-    -------
-    One record per label: embedding, metric (`lisi_<label>`), value (median over cells), ideal (fully
-    mixed), n (cells it is computed for), note.
-    """
-    rows = sampled_rows(len(embedding), max_cells, seed)
-    medians = local_diversity(embedding, labels, rows=rows).median()
-    return [
-        {
-            "embedding": name,
-            "metric": f"lisi_{label}",
-            "value": float(medians[label]),
-            "ideal": 1.0 if label == SHOULD_NOT_MIX else full_mixing(labels[label]),
-            "n": len(rows),
-            "note": _LISI_NOTES.get(label, "median over cells; ideal is full mixing"),
-        }
-        for label in labels.columns
-    ]
-
-
-_LISI_NOTES: Final = {
-    "batch": "median over cells; ideal is full mixing, less is expected where batches hold other cell types",
-    "environment": "median over cells; ideal is full mixing, which is not the aim: environments do differ",
-    "patient": "median over cells; ideal is full mixing, which tumour cells do not reach",
-    SHOULD_NOT_MIX: "median over cells; 1 is best: cells meet their own type only",
-}

@@ -28,6 +28,7 @@ TOO_FEW: Final = "too few patients"
 NOT_MEASURED: Final = "not measured"
 NOT_SEEN: Final = "not seen"
 NO_VARIANCE: Final = "no variance"
+CONFOUNDED: Final = "confounded"
 
 PAIRED_METHOD: Final = "moderated paired t of patients' differences"
 WELCH_METHOD: Final = "Welch t of patients' means"

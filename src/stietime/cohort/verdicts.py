@@ -42,6 +42,7 @@ EQUIVALENT: Final = "equivalent"
 OPPOSITE_DIRECTION: Final = "opposite direction"
 CHANGED: Final = "changed"
 # inconclusive
+CONFOUNDED: Final = "confounded"
 NOT_SIGNIFICANT: Final = "not significant"
 NOT_EQUIVALENT: Final = "neither changed nor equivalent"
 
@@ -83,15 +84,20 @@ REASONS: Final = {
     EQUIVALENT: (names.SUPPORTED, "the effect lies within the equivalence margin (TOST p at most `alpha`)"),
     OPPOSITE_DIRECTION: (names.CONTRADICTED, "the effect has the opposite sign and q is at most `alpha`"),
     CHANGED: (names.CONTRADICTED, "claimed unchanged, but q is at most `alpha` and it is not equivalent"),
+    CONFOUNDED: (
+        names.INCONCLUSIVE,
+        "the arms of the contrast share no batch, chemistry or study, which may be all that differs",
+    ),
     NOT_SIGNIFICANT: (names.INCONCLUSIVE, "q is above `alpha`"),
     NOT_EQUIVALENT: (names.INCONCLUSIVE, "claimed unchanged, neither shown to change nor to stay"),
 }
 
-_UNTESTED: Final = {
+_NOT_JUDGED: Final = {
     contrasts.TOO_FEW: TOO_FEW_PATIENTS,
     contrasts.NOT_MEASURED: NOT_MEASURED,
     contrasts.NOT_SEEN: NOT_SEEN,
     contrasts.NO_VARIANCE: NO_VARIANCE,
+    contrasts.CONFOUNDED: CONFOUNDED,
 }
 
 
@@ -155,7 +161,7 @@ def judge(direction: str, row: dict[str, Any], *, alpha: float, margin: float) -
     One of `REASONS`.
     """
     if row["status"] != contrasts.TESTED:
-        return _UNTESTED[row["status"]]
+        return _NOT_JUDGED[row["status"]]
     significant = bool(row["q"] <= alpha)
     if direction == UNCHANGED:
         if equivalence_p(row["estimate"], row["se"], row["df"], margin) <= alpha:

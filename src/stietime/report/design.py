@@ -213,21 +213,33 @@ def warnings(results: Results, counts: pd.DataFrame) -> list[str]:
     rows = results.rows(names.CELLS)
     table = sample_table(results) if len(rows) and results.has("samples") else None
     told, excluded = _verdicts(table) if table is not None else ([], set[str]())
+    judged = _judged_designs(results)
+    used = rows[~rows[names.SAMPLE].astype(str).isin(excluded)]
     return [
-        *_batch_warning(
-            rows[~rows[names.SAMPLE].astype(str).isin(excluded)], results.settings.integration.batch_column
-        ),
+        *judged,
+        *_batch_warning(used, results.settings.integration.batch_column, told=bool(judged)),
         *_lost_samples(rows, counts, excluded),
         *told,
         *_few_patients(results),
     ]
 
 
-def _batch_warning(rows: pd.DataFrame, column: str) -> list[str]:
+def _judged_designs(results: Results) -> list[str]:
+    """Read what the step `integrate` found of the design: what cannot be told apart."""
+    if not results.has("integration_metrics"):
+        return []
+    table = results.table("integration_metrics", ["embedding", "metric", "note"])
+    found = table.loc[(table["embedding"] == "design") & (table["metric"] == "warning"), "note"]
+    return [f"{words[:1].upper()}{words[1:]}" for words in found.astype(str)]
+
+
+def _batch_warning(rows: pd.DataFrame, column: str, *, told: bool) -> list[str]:
     alone = confounded_batches(rows, column)
     if not alone:
         return []
     if len(alone) == rows[column].nunique():
+        if told:
+            return []
         return [
             "Batch and environment are confounded: every batch holds one environment only. A difference "
             "between environments cannot be told from a difference between batches, in any table here."

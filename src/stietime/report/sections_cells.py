@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 N_EVIDENCE = 5
 EMBEDDING_NAMES = {"pca": "before (PCA)", "harmony": "after (Harmony)"}
 FACT_NAMES = {
-    "batch_environment_cramers_v": "batch against environment (Cramér's V, 0 to 1)",
+    "batch_tells_environment": "what batch tells of the environment (tau, 0 to 1)",
     "harmony_iterations": "rounds of Harmony",
     "harmony_converged": "Harmony stopped by itself (1: yes)",
 }
@@ -104,6 +104,8 @@ def _mixing(results: Results) -> list[Block]:
     """Set each metric before beside after the correction; what has no such pair is listed as a fact."""
     statement = Text(caption_text("correction", integration=results.settings.integration))
     metrics = results.table("integration_metrics", ["embedding", "metric", "value", "ideal"])
+    if "stratum" in metrics:
+        metrics = metrics[(metrics["stratum"] == "all") & (metrics["metric"] != "warning")]
     mixing = metrics[metrics["metric"].str.startswith("lisi_")]
     wide = mixing.pivot_table(index="metric", columns="embedding", values="value", sort=False)
     wide = wide.reindex(columns=[name for name in EMBEDDING_NAMES if name in wide.columns]).reset_index()

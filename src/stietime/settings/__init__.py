@@ -70,10 +70,12 @@ class Inputs(Section):
 class Integration(Section):
     """How samples are brought into one embedding; counts are never corrected."""
 
-    method: Literal["harmony", "none"] = "harmony"
-    """Batch correction of the embedding: harmony, or none to keep the principal components."""
+    method: Literal["harmony", "bbknn", "none"] = "harmony"
+    """Batch correction: harmony, bbknn (balanced neighbours, the embedding is kept), or none."""
     batch_column: str = "batch"
     """Column of the sample sheet that holds the batch to be corrected."""
+    further_covariates: tuple[str, ...] = ()
+    """Further columns of the sample sheet that Harmony corrects with the batch, such as chemistry."""
     n_variable_genes: Annotated[int, Field(ge=10)] = 2000
     """Number of variable genes, chosen within each batch and ranked by the number of batches they vary in."""
     min_cells_per_batch: Annotated[int, Field(ge=2)] = 30
@@ -84,6 +86,8 @@ class Integration(Section):
     """Number of neighbours of a cell in the graph of clustering and UMAP; fewer in a cohort of few cells."""
     harmony_theta: Annotated[float, Field(ge=0)] = 2.0
     """Harmony's diversity penalty; larger mixes batches more."""
+    harmony_ridge: Annotated[float, Field(gt=0)] | None = 1.0
+    """Harmony's ridge penalty, 1 as published; null estimates it for each of its clusters (Harmony 2)."""
     harmony_max_iterations: Annotated[int, Field(ge=1)] = 20
     """Largest number of rounds of Harmony."""
     umap_min_distance: Annotated[float, Field(gt=0, le=1)] = 0.3

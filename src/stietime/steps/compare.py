@@ -45,7 +45,9 @@ def run(arguments: argparse.Namespace) -> None:
     InputError
         The tables are not of the same samples and cells, or the sheet contradicts itself.
     """
+    from stietime.cells.contrast_design import Arms, confounded_contrasts, judge_contrasts
     from stietime.cohort.composition import count_entities
+    from stietime.cohort.confounding import mark_confounded
     from stietime.cohort.contrasts import compare
     from stietime.cohort.exclusions import contrasts_without, note_excluded
     from stietime.cohort.measures import composition_measure
@@ -68,6 +70,11 @@ def run(arguments: argparse.Namespace) -> None:
         expression,
     ]
     table = note_excluded(compare(contrasts, measures, min_pairs=settings.min_pairs), lost)
+    arms = {contrast.name: Arms(contrast.first, contrast.second, contrast.paired) for contrast in contrasts}
+    confounded = confounded_contrasts(judge_contrasts(sheet.set_index(names.SAMPLE), arms))
+    table = mark_confounded(table, confounded)
+    for name, reason in confounded.items():
+        LOG.warning("nothing can be concluded from %s: %s", name, reason)
     storage.write_table(composition, arguments.composition)
     storage.write_table(table, arguments.contrasts)
     _report(contrasts, table, samples, excluded)
@@ -184,6 +191,7 @@ def _read_expression(
     """
     import pandas as pd
 
+    from stietime.cells.contrast_design import TECHNICAL
     from stietime.cohort.expression import expression_measure
     from stietime.cohort.samples import SHEET_COLUMNS
 
@@ -202,7 +210,7 @@ def _read_expression(
             what, paths[0].parent, "give the counts of every sample, and run the steps from ingest on"
         )
     sheet = pd.DataFrame(rows)
-    columns = [names.SAMPLE, *(column for column in SHEET_COLUMNS if column in sheet.columns)]
+    columns = [names.SAMPLE, *(column for column in (*SHEET_COLUMNS, *TECHNICAL) if column in sheet.columns)]
     return expression_measure(bulks, wanted, min_parent_cells=min_parent_cells), sheet[columns]
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from stietime import names, storage
-from stietime.blocks import Block, map_blocks, plan_blocks, read_block
+from stietime.blocks import Block, Blocks, plan_blocks, read_block
 from stietime.cells import integration, neighbours, variable_genes
+from stietime.cells.balanced_neighbours import balanced_graph, balanced_neighbours, nearest_exactly
 from stietime.cells.covariance import Products, components_of, products_of
-from stietime.cells.integration_table import BATCH, integration_table
+from stietime.cells.integration_table import BATCH, TYPES, integration_table
+from stietime.cells.layout import Drawing, draw
 from stietime.cells.normalisation import log_normalise, totals
 from stietime.errors import InputError, raise_all
 from stietime.settings import Compute, Integration
@@ -23,7 +25,7 @@ from stietime.steps.collect_cells import read_part
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -33,7 +35,7 @@ log = logging.getLogger(__name__)
 
 NO_BATCH = "(none given)"
 # columns of obs, where they are there, whose mixing is measured beside that of the batch
-MIXED = (names.ENVIRONMENT, names.PATIENT, "given_cell_type")
+MIXED = (names.ENVIRONMENT, names.PATIENT, *TYPES)
 
 
 class _Cohort(NamedTuple):
@@ -73,45 +75,33 @@ def run(arguments: argparse.Namespace) -> None:
     """
     settings: Integration = arguments.settings
     paths, empty = pair_kept(arguments.counts, arguments.quality)
-    over = _over_blocks(paths, arguments.compute, arguments.threads)
-    cohort = _survey(paths, over, settings.batch_column, [_sample_of(quality) for _, quality in empty])
+    compute: Compute = arguments.compute
+    blocks = plan_blocks(paths, max_gib=compute.block_gib)
+    over = Blocks(blocks, compute.dask_scheduler, arguments.threads)
+    cohort = _survey(paths, over, settings, [_sample_of(quality) for _, quality in empty])
     genes = _choose_genes(cohort, settings)
     components = _components(paths, over, genes["gene"].tolist(), settings)
-    corrected = _correct(components.scores, cohort.obs[BATCH], settings, arguments.threads)
-    graph, drawn = _draw(corrected.embedding, settings)
+    corrected = _correct(components.scores, cohort.obs, settings, arguments.threads)
+    points = corrected.embedding.astype(np.float32)
+    graph = _join(points, cohort.obs[BATCH], settings, arguments.threads)
+    drawing = _draw(points, graph, settings, arguments.threads)
     storage.write_table(genes, arguments.variable_genes)
-    embedding = _embedding_table(cohort, components.scores, corrected.embedding, drawn)
+    embedding = _embedding_table(cohort, components.scores, corrected.embedding, drawing.points)
     storage.write_table(embedding, arguments.output)
-    _write_graph(graph, arguments.graph)
+    _write_graph(graph.weights, arguments.graph)
     table = integration_table(
         cohort.obs,
         (len(cohort.genes), len(genes)),
         components,
         corrected,
+        graph,
+        drawing,
         left_out=cohort.left_out,
         seed=settings.seed,
     )
     storage.write_table(table, arguments.metrics)
     log.info("%d cells, %d variable genes", len(cohort.obs), len(genes))
     _report(table, corrected)
-
-
-class _Blocks(NamedTuple):
-    """The blocks of all samples, and where functions of them are computed."""
-
-    blocks: list[Block]
-    scheduler: str
-    n_workers: int
-
-    def map[Item, Result](
-        self, function: Callable[[Item], Result], items: Sequence[Item]
-    ) -> Iterator[Result]:
-        """Apply a function to every block; the results come in the order of the cells."""
-        return map_blocks(function, items, scheduler=self.scheduler, n_workers=self.n_workers)
-
-
-def _over_blocks(paths: Sequence[tuple[Path, Path]], compute: Compute, n_threads: int) -> _Blocks:
-    return _Blocks(plan_blocks(paths, max_gib=compute.block_gib), compute.dask_scheduler, n_threads)
 
 
 def _sample_of(quality: Path) -> str:
@@ -121,19 +111,24 @@ def _sample_of(quality: Path) -> str:
 
 
 def _survey(
-    paths: Sequence[tuple[Path, Path]], over: _Blocks, batch_column: str, left_out: list[str]
+    paths: Sequence[tuple[Path, Path]], over: Blocks, settings: Integration, left_out: list[str]
 ) -> _Cohort:
     """Read the labels of all kept cells, and sum up their genes for each batch."""
     frames, genes = [], {}
     for counts, quality in paths:
-        keep = storage.read_table(quality, [names.KEEP])[names.KEEP].to_numpy(dtype=bool)
-        frames.append(_labels(read_part(counts, "obs")[keep], batch_column, counts))
+        judged = storage.read_table(quality, [names.KEEP])
+        keep = judged[names.KEEP].to_numpy(dtype=bool)
+        labels = _labels(read_part(counts, "obs")[keep], settings, counts)
+        if names.PROVISIONAL_LINEAGE in judged:
+            lineage = judged.loc[keep, names.PROVISIONAL_LINEAGE].astype(object)
+            labels[names.PROVISIONAL_LINEAGE] = lineage.where(lineage != names.UNCLEAR, None).to_numpy()
+        frames.append(labels)
         genes[counts] = read_part(counts, "var", []).index
     obs = pd.concat(frames)
-    _check_batches(obs, batch_column)
+    _check_batches(obs, settings.batch_column)
     ends = np.cumsum([block.n_cells for block in over.blocks])
-    labels = np.split(obs[BATCH].to_numpy(dtype=object), ends[:-1])
-    sums = over.map(_moments_by_batch, list(zip(over.blocks, labels, strict=True)))
+    batches = np.split(obs[BATCH].to_numpy(dtype=object), ends[:-1])
+    sums = over.map(_moments_by_batch, list(zip(over.blocks, batches, strict=True)))
     parts = [
         (batch, genes[block.path], found)
         for block, by_batch in zip(over.blocks, sums, strict=True)
@@ -150,12 +145,14 @@ def _moments_by_batch(labelled: tuple[Block, NDArray[np.object_]]) -> dict[str, 
     return {str(name): variable_genes.moments(counts[found]) for name, found in rows.items()}
 
 
-def _labels(obs: pd.DataFrame, batch_column: str, path: Path) -> pd.DataFrame:
-    if batch_column not in obs:
-        what = f"integration.batch_column is {batch_column!r}, which the sample does not have"
-        raise InputError(what, path, f"use one of {', '.join(map(str, obs.columns))}")
-    columns = [names.SAMPLE, *(column for column in MIXED if column in obs)]
-    labels = obs[columns].astype(object)
+def _labels(obs: pd.DataFrame, settings: Integration, path: Path) -> pd.DataFrame:
+    batch_column, covariates = settings.batch_column, settings.further_covariates
+    for option, column in (("batch_column", batch_column), *(("further_covariates", c) for c in covariates)):
+        if column not in obs:
+            what = f"integration.{option} is {column!r}, which the sample does not have"
+            raise InputError(what, path, f"use one of {', '.join(map(str, obs.columns))}")
+    columns = dict.fromkeys([names.SAMPLE, *(c for c in MIXED if c in obs), *covariates])
+    labels = obs[list(columns)].astype(object)
     batch = obs[batch_column].astype(object)
     labels[BATCH] = batch.where(batch.notna() & (batch.astype(str) != ""), NO_BATCH).astype(str)
     return labels
@@ -187,7 +184,7 @@ def _choose_genes(cohort: _Cohort, settings: Integration) -> pd.DataFrame:
 
 
 def _components(
-    paths: Sequence[tuple[Path, Path]], over: _Blocks, genes: list[str], settings: Integration
+    paths: Sequence[tuple[Path, Path]], over: Blocks, genes: list[str], settings: Integration
 ) -> integration.Components:
     """Find the components of all cells from the covariance of the variable genes, and the cells' scores."""
     columns = {path: read_part(path, "var", []).index.get_indexer(pd.Index(genes)) for path, _ in paths}
@@ -220,25 +217,55 @@ def _scores(
 
 
 def _correct(
-    scores: NDArray[np.float64], batches: pd.Series, settings: Integration, n_threads: int
+    scores: NDArray[np.float64], obs: pd.DataFrame, settings: Integration, n_threads: int
 ) -> integration.Correction:
-    if settings.method == "none":
-        return integration.uncorrected(scores, "not corrected: integration.method is none")
+    if settings.method != "harmony":
+        return integration.uncorrected(scores, f"not corrected: integration.method is {settings.method}")
     return integration.correct_for_batch(
         scores,
-        batches.tolist(),
+        obs[[BATCH, *settings.further_covariates]],
         theta=settings.harmony_theta,
+        ridge=settings.harmony_ridge,
         max_iterations=settings.harmony_max_iterations,
         seed=settings.seed,
         n_threads=n_threads,
     )
 
 
-def _draw(embedding: NDArray[np.float64], settings: Integration) -> tuple[csr_matrix, NDArray[np.float32]]:
-    points = embedding.astype(np.float32)
-    cells = neighbours.neighbour_graph(points, settings.n_neighbours, seed=settings.seed)
-    drawn = neighbours.lay_out(cells, min_distance=settings.umap_min_distance, seed=settings.seed)
-    return cast("csr_matrix", cells.obsp[neighbours.CONNECTIVITIES]), drawn
+def _join(
+    points: NDArray[np.float32], batches: pd.Series, settings: Integration, n_threads: int
+) -> neighbours.NeighbourGraph:
+    """Join cells to their neighbours, in every batch where the method asks for it."""
+    if settings.method != "bbknn":
+        return neighbours.neighbour_graph(
+            points, settings.n_neighbours, seed=settings.seed, n_threads=n_threads
+        )
+    recalls = [1.0]
+
+    def search(points: NDArray[np.float32], queries: NDArray[np.float32], k: int) -> neighbours.Neighbours:
+        """Search exactly where that is quick."""
+        if len(points) <= neighbours.EXACT_UP_TO:
+            return nearest_exactly(points, queries, k)
+        options = {"seed": settings.seed, "n_threads": n_threads}
+        found, recall = neighbours.approximate_neighbours(points, k, queries=queries, **options)
+        recalls.append(recall)
+        return found
+
+    graph = balanced_graph(balanced_neighbours(points, batches.tolist(), search=search))
+    return neighbours.NeighbourGraph(graph, min(recalls))
+
+
+def _draw(
+    points: NDArray[np.float32], graph: neighbours.NeighbourGraph, settings: Integration, n_threads: int
+) -> Drawing:
+    return draw(
+        points,
+        graph.weights,
+        min_distance=settings.umap_min_distance,
+        n_neighbours=settings.n_neighbours,
+        seed=settings.seed,
+        n_threads=n_threads,
+    )
 
 
 def _embedding_table(
@@ -262,8 +289,7 @@ def _write_graph(graph: csr_matrix, path: Path) -> None:
 
 def _report(table: pd.DataFrame, corrected: integration.Correction) -> None:
     told = table.set_index("metric")
-    confounding = str(told.loc["batch_environment_cramers_v", "note"])
-    if confounding.startswith(("confounded", "nearly")):
-        log.warning(confounding)
+    for sentence in table.loc[table["metric"] == "warning", "note"]:
+        log.warning(sentence)
     n_batches = int(told["value"]["n_batches"])
     log.info(corrected.note or f"Harmony over {n_batches} batches, rounds: {corrected.n_iterations}")
