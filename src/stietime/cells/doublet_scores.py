@@ -2,7 +2,7 @@
 
 A classifier learns to tell artificial doublets from the cells of the capture by the features of
 `doublet_features`; the score of a cell is the probability that it is artificial, given by a classifier that
-was not trained on it. The likely doublets among the cells are left out of the second round of training
+was not trained on it. The likely doublets among the cells are left out of the next rounds of training
 (Germain et al., F1000Research 2021). The cells are a mixture of doublets and single cells, and the artificial
 doublets show what scores doublets have: how many cells score as high as most artificial ones limits the share
 of doublets (as Blanchard et al., JMLR 2010, for learning from positive and unlabelled examples), and with it
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 MIN_CELLS: Final = 20
 MIN_GENES: Final = 30
-N_FOLDS: Final = 5
-N_ROUNDS: Final = 2
+N_FOLDS: Final = 4
+N_ROUNDS: Final = 3
 # the share of doublets is read off above the scores that this part of the artificial doublets exceeds: single
 # cells are rare there, and doublets, which the classifier knows as cells, are about as frequent
 LEVELS: Final = (0.6, 0.65, 0.7, 0.75, 0.8)

@@ -133,6 +133,7 @@ def fit(
     for epoch in range(n_rounds):
 
         def move(rows: slice, old: Points = old, new: Points = new, epoch: int = epoch) -> None:
+            """Move some of the cells."""
             _fit_round((rows.start, rows.stop), old, new, graph, curve, epoch, n_rounds, seed)
 
         in_blocks(move, len(start), n_threads, _BLOCK)
