@@ -72,26 +72,26 @@ def principal_components(expression: csr_matrix, n_components: int, *, seed: int
     ValueError
         There are fewer than three cells or genes, or the cells vary in fewer than two directions.
     """
-    import anndata as ad
-    import scanpy as sc
+    from sklearn.decomposition import PCA
     from sklearn.utils.sparsefuncs import mean_variance_axis
 
     n_cells, n_genes = expression.shape
     if min(n_cells, n_genes) < 3:
         message = f"principal components need at least 3 cells and 3 genes, found {n_cells} and {n_genes}"
         raise ValueError(message)
-    cells = ad.AnnData(expression.astype(np.float64))
-    centre, variances = mean_variance_axis(cells.X, axis=0)
-    n_found, rounding = 0, 1e-12 * float((variances + centre**2).sum())
-    if variances.sum() > rounding:  # ARPACK fails where nothing varies
-        n_comps = min(n_components, n_cells - 1, n_genes - 1)
-        sc.pp.pca(cells, n_comps, svd_solver="arpack", random_state=seed, dtype="float64")
-        n_found = int((cells.uns["pca"]["variance"] > rounding).sum())
-    if n_found < 2:
-        message = f"{n_cells} cells vary in fewer than 2 directions over {n_genes} genes"
+    values = expression.astype(np.float64)
+    centre, variances = mean_variance_axis(values, axis=0)
+    rounding = 1e-12 * float((variances + centre**2).sum())
+    message = f"{n_cells} cells vary in fewer than 2 directions over {n_genes} genes"
+    if variances.sum() <= rounding:  # ARPACK fails where nothing varies
         raise ValueError(message)
-    scores, loadings = np.asarray(cells.obsm["X_pca"]), np.asarray(cells.varm["PCs"])
-    explained = cells.uns["pca"]["variance_ratio"]
+    n_comps = min(n_components, n_cells - 1, n_genes - 1)
+    pca = PCA(n_comps, svd_solver="arpack", random_state=seed)
+    scores = pca.fit_transform(values)
+    n_found = int((pca.explained_variance_ > rounding).sum())
+    if n_found < 2:
+        raise ValueError(message)
+    loadings, explained = pca.components_.T, pca.explained_variance_ratio_
     return Components(scores[:, :n_found], loadings[:, :n_found], centre, explained[:n_found])
 
 
