@@ -1,4 +1,4 @@
-"""Doublets beside Scrublet: ranks, calls and time on simulated captures and on hashtag-labelled cells."""
+"""Doublets beside Scrublet: ranks, calls, losses and time on simulated captures and on labelled cells."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ SCRUBLET: Final = "scanpy.pp.scrublet, defaults"
 SEED: Final = 101
 SHARE: Final = 0.04
 LARGE: Final = 60_000
+COHORT_PATIENTS: Final = 2  # of four captures each
+COHORT_SEED: Final = 31
+MAX_LOSS: Final = 0.03
+MIN_CELLS_OF_LINEAGE: Final = 30
 HASHTAGS: Final = Path("scds_cellhashing_cell_lines") / "chcl_half.h5ad"
 
 
@@ -48,7 +52,8 @@ def figures(*, quick: bool) -> list[Figure]:
         for environment in ("STIE", "TIME")
     ]
     found = [figure for environment, n in cases for figure in _simulated(environment, n)]
-    found += _hashtags()
+    found += [figure for environment, n in cases for figure in _other_shares(environment, n)]
+    found += [*_lineages(), *_hashtags()]
     return found if quick else found + _large()
 
 
@@ -106,6 +111,65 @@ def _simulated(environment: str, n_cells: int) -> list[Figure]:
         Figure(case, "AUROC of heterotypic doublets", area, peer_area, SCRUBLET, target, met=met, **facts),
         Figure(case, "share of heterotypic doublets called", float(ours.called[truth].mean()), **facts),
         Figure(case, "share of calls that are doublets", float(truth[judged][called].mean()), **facts),
+    ]
+
+
+def _other_shares(environment: str, n_cells: int) -> list[Figure]:
+    """Measure calls where there are no doublets, and twice as many as in the other captures."""
+    clean, _, _ = _simulate(environment, n_cells, 0.0)
+    share = float(_ours(clean)[0].called.mean())
+    case = f"simulated {environment}, {n_cells} cells, no doublets"
+    none = Figure(case, "share called", share, target="<= 0.01", met=share <= 0.01, n=n_cells, seed=SEED)
+    cells, truth, judged = _simulate(environment, n_cells, 2 * SHARE)
+    called = _ours(cells)[0].called
+    case, facts = (
+        f"simulated {environment}, {n_cells} cells, {2 * SHARE:.0%} doublets",
+        _Facts(n=int(truth.sum()), seed=SEED),
+    )
+    recall, precision = float(called[truth].mean()), float(truth[judged][called[judged]].mean())
+    return [
+        none,
+        Figure(
+            case, "share of heterotypic doublets called", recall, target=">= 0.7", met=recall >= 0.7, **facts
+        ),
+        Figure(
+            case,
+            "share of calls that are doublets",
+            precision,
+            target=">= 0.8",
+            met=precision >= 0.8,
+            **facts,
+        ),
+    ]
+
+
+def _lineages() -> list[Figure]:
+    """Measure the single cells of each lineage that are called, over the captures of a small cohort."""
+    import pandas as pd
+
+    from stietime.simulate.cohort import design, simulate_sample
+
+    parts = []
+    for sample in design(COHORT_PATIENTS):
+        cells = simulate_sample(sample, 500, COHORT_SEED)
+        called = _ours(cells)[0].called
+        single = cells.obs["true_kind"].to_numpy() == "cell"
+        lineage = cells.obs["true_lineage"].to_numpy()
+        parts.append(pd.DataFrame({"lineage": lineage[single], "called": called[single]}))
+    table = pd.concat(parts).groupby("lineage")["called"].agg(["size", "mean"])
+    case = f"simulated cohort, {4 * COHORT_PATIENTS} captures of 500 cells"
+    return [
+        Figure(
+            case,
+            f"share of single {lineage} cells called",
+            float(mean),
+            target=f"<= {MAX_LOSS}",
+            met=mean <= MAX_LOSS,
+            n=int(size),
+            seed=COHORT_SEED,
+        )
+        for lineage, (size, mean) in table.iterrows()
+        if size >= MIN_CELLS_OF_LINEAGE
     ]
 
 

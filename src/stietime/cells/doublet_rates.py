@@ -3,10 +3,12 @@
 Cells fall into droplets or wells at random, so that the share of doublets grows in proportion to the number
 of cells of a capture. Sources of the rates per 1,000 recovered cells:
 
-- 10x Genomics 3' v2, v3, v3.1 and 5': 0.8 % (multiplet tables of the user guides CG000204 and CG000331);
-- 10x Genomics HT and GEM-X, which make more droplets: 0.4 % (user guides CG000418 and CG000731);
-- 10x Genomics LT, which has few barcodes: 8 %, 100 to 1,000 cells (10x knowledge base, article 360059124751);
-- Drop-seq: 11 % in runs of about 10,000 cells (Macosko et al., Cell 2015, species mixing);
+- 10x Genomics 3' v2, v3, v3.1 and 5': 0.8 %, about 0.4 % in 500 and 8 % in 10,000 cells (10x knowledge base,
+  articles 360059124751 and 360001378811);
+- 10x Genomics HT, which holds twice the cells of the standard assay (10x support, "What is HT"), and GEM-X,
+  taken as HT: half of that, 0.4 %;
+- 10x Genomics LT, which has few barcodes: 8 %, 0.8 to 8 % in 100 to 1,000 cells (article 360059124751);
+- Drop-seq: 1.1 %, 11 % in runs of about 10,000 cells (Macosko et al., Cell 2015, species mixing);
 - inDrop: taken as 10x, whose droplets are loaded alike (Klein et al., Cell 2015, species mixing, about 4 % in
   runs of some thousand cells);
 - BD Rhapsody: 200,000 wells and random loading, n / (2 x 200,000);
