@@ -52,9 +52,11 @@ def figures(*, quick: bool) -> list[Figure]:
         for environment in ("STIE", "TIME")
     ]
     found = [figure for environment, n in cases for figure in _simulated(environment, n)]
+    found += _hashtags()
+    if quick:
+        return found
     found += [figure for environment, n in cases for figure in _other_shares(environment, n)]
-    found += [*_lineages(), *_hashtags()]
-    return found if quick else found + _large()
+    return [*found, *_lineages(), *_large()]
 
 
 def _simulate(environment: str, n_cells: int, share: float = SHARE) -> tuple[ad.AnnData, Mask, Mask]:

@@ -65,6 +65,7 @@ def test_scores_move_with_the_cells(planted, found):
     moved = score_captures(planted[order], GENES, rate_per_1000_cells=0.1)
     np.testing.assert_array_equal(moved.scores, found.scores[order])
     assert moved.threshold == found.threshold
+    np.testing.assert_array_equal(moved.evidence, found.evidence[order])
 
 
 def test_equal_cells_have_equal_scores_in_any_order(planted):
