@@ -1,14 +1,8 @@
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import sparse
 
-from stietime.cells.balanced_neighbours import (
-    _trimmed,
-    balanced_graph,
-    balanced_neighbours,
-    nearest_exactly,
-)
+from stietime.cells.balanced_neighbours import _trimmed, balanced_graph, balanced_neighbours
 from stietime.cells.graph_metrics import graph_diversity
 from stietime.cells.neighbours import neighbour_graph
 
@@ -26,7 +20,8 @@ def planted(n=300, shift=6.0, seed=0):
 
 def test_neighbours_are_the_nearest_of_every_batch():
     points, _, batches = planted()
-    found = balanced_neighbours(points, batches, 5)
+    found, recall = balanced_neighbours(points, batches, 5)
+    assert recall == 1
     assert found.indices.shape == (300, 5 + 5 + 4 - 1)
     distances = np.linalg.norm(points[:, None].astype(float) - points[None], axis=2)
     for cell in range(300):
@@ -43,17 +38,17 @@ def test_neighbours_are_the_nearest_of_every_batch():
 
 def test_one_batch_gives_the_plain_graph_of_neighbours():
     points, _, _ = planted()
-    ours = balanced_graph(balanced_neighbours(points, ["a"] * 300, 15))
-    assert abs(ours - neighbour_graph(points, 14).weights).max() < 1e-5
+    ours = balanced_graph(points, ["a"] * 300, 15)
+    assert abs(ours.weights - neighbour_graph(points, 14).weights).max() < 1e-5
 
 
 def test_the_graph_joins_batches_and_keeps_types_apart():
     points, types, batches = planted()
-    graph = balanced_graph(balanced_neighbours(points, batches))
+    graph = balanced_graph(points, batches).weights
     assert graph.dtype == np.float32
     assert abs(graph - graph.T).max() == 0
     assert graph.diagonal().max() == 0
-    plain = balanced_graph(balanced_neighbours(points, ["a"] * 300, 9))
+    plain = balanced_graph(points, ["a"] * 300, 9).weights
     mixed, unmixed = (np.nanmedian(graph_diversity(g, batches)) for g in (graph, plain))
     assert unmixed < 1.1
     assert mixed > 1.4
@@ -70,24 +65,24 @@ def test_a_cell_keeps_its_heaviest_edges():
     np.testing.assert_array_equal(found, found.T)
 
 
-def test_another_search_can_be_given():
-    points, _, batches = planted()
-    asked = []
-
-    def search(among, queries, k):
-        asked.append((len(among), len(queries), k))
-        return nearest_exactly(among, queries, k)
-
-    found = balanced_neighbours(points, batches, 5, search=search)
-    np.testing.assert_array_equal(found.indices, balanced_neighbours(points, batches, 5).indices)
-    assert asked == [(n, 300, min(5, n)) for n in pd.Series(batches).value_counts().sort_index()]
+def test_large_batches_are_searched_approximately():
+    points, _, batches = planted(n=6000)
+    exact, _ = balanced_neighbours(points, batches, 5)
+    found, recall = balanced_neighbours(points, batches, 5, exact_up_to=1000)
+    same = [
+        len(set(a) & set(b)) / exact.indices.shape[1]
+        for a, b in zip(found.indices, exact.indices, strict=True)
+    ]
+    assert 0.95 < np.mean(same) <= 1
+    assert 0.95 < recall <= 1
+    one, two = (balanced_neighbours(points, batches, 5, exact_up_to=1000, n_threads=n)[0] for n in (1, 2))
+    np.testing.assert_array_equal(one.indices, two.indices)
 
 
 def test_duplicates_do_not_join_a_cell_to_itself():
     points = np.repeat(np.random.default_rng(0).normal(size=(4, 3)), 10, axis=0).astype(np.float32)
-    found = balanced_neighbours(points, ["a", "b"] * 20)
-    assert found.indices.shape == (40, 5)
-    assert balanced_graph(found).diagonal().max() == 0
+    assert balanced_neighbours(points, ["a", "b"] * 20)[0].indices.shape == (40, 5)
+    assert balanced_graph(points, ["a", "b"] * 20).weights.diagonal().max() == 0
 
 
 @pytest.mark.parametrize("batches", [["a", None] * 5, ["a"] * 9])

@@ -32,10 +32,10 @@ def test_components_agree_with_a_dense_decomposition(n_cells, n_genes):
     ours = principal_components(data, 5)
     centred = data.toarray().astype(float) - data.toarray().mean(axis=0, dtype=float)
     left, singular, axes = np.linalg.svd(centred, full_matrices=False)
-    np.testing.assert_allclose(np.abs(axes[:5] @ ours.loadings), np.eye(5), atol=1e-6)
-    np.testing.assert_allclose(ours.explained, (singular**2 / (singular**2).sum())[:5], rtol=1e-6)
+    np.testing.assert_allclose(np.abs(axes[:5] @ ours.axes.loadings), np.eye(5), atol=1e-6)
+    np.testing.assert_allclose(ours.axes.explained, (singular**2 / (singular**2).sum())[:5], rtol=1e-6)
     np.testing.assert_allclose(np.abs(ours.scores), np.abs(left * singular)[:, :5], atol=1e-5)
-    np.testing.assert_allclose(ours.centre, data.toarray().mean(axis=0, dtype=float), rtol=1e-6)
+    np.testing.assert_allclose(ours.axes.centre, data.toarray().mean(axis=0, dtype=float), rtol=1e-6)
 
 
 def test_components_are_the_same_every_time_and_have_a_fixed_sign():
@@ -43,13 +43,13 @@ def test_components_are_the_same_every_time_and_have_a_fixed_sign():
     one, other = principal_components(data, 10), principal_components(data.copy(), 10)
     np.testing.assert_array_equal(one.scores, other.scores)
     np.testing.assert_allclose(one.scores, principal_components(data, 10, seed=7).scores, atol=1e-9)
-    assert (one.loadings.max(axis=0) == np.abs(one.loadings).max(axis=0)).all()
+    assert (one.axes.loadings.max(axis=0) == np.abs(one.axes.loadings).max(axis=0)).all()
 
 
 def test_the_same_cells_project_onto_their_scores():
     data = expression(100, 80)
     found = principal_components(data, 6)
-    np.testing.assert_allclose(found.project(data), found.scores, atol=1e-9)
+    np.testing.assert_allclose(found.axes.project(data), found.scores, atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_few_cells_or_genes_give_fewer_components(n_cells, n_genes, n_found):
 def test_directions_without_variance_are_left_out():
     found = principal_components(expression(6, 80)[np.arange(60) % 6], 30)
     assert found.scores.shape == (60, 5)
-    assert found.loadings.shape == (80, 5)
-    assert found.explained.sum() == pytest.approx(1)
+    assert found.axes.loadings.shape == (80, 5)
+    assert found.axes.explained.sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

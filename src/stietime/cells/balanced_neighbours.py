@@ -5,12 +5,18 @@ The peer that Harmony is compared with: no cell is moved, so there is no correct
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
 
-from stietime.cells.neighbours import Neighbours, memberships
+from stietime.cells.neighbours import (
+    EXACT_UP_TO,
+    NeighbourGraph,
+    Neighbours,
+    memberships,
+    search_neighbours,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,37 +31,15 @@ if TYPE_CHECKING:
 TRIM_FACTOR: Final = 10
 
 
-class NearestTo(Protocol):
-    """Finds, for each of some queries, the k nearest of other points: indices and distances, queries x k."""
-
-    def __call__(self, points: Points, queries: Points, k: int) -> Neighbours:
-        """Return the neighbours, the nearest first; a query among the points is its own neighbour."""
-
-
-def nearest_exactly(points: Points, queries: Points, k: int) -> Neighbours:
-    """Find the k nearest points of each query by Euclidean distance, exactly.
-
-    Parameters
-    ----------
-    points, queries
-        Cells x dimensions.
-    k
-        Number of neighbours, at most that of the points.
-
-    Returns
-    -------
-    Rows of `points`, and distances, queries x k, the nearest first.
-    """
-    from sklearn.neighbors import NearestNeighbors
-
-    search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points)
-    distances, indices = search.kneighbors(queries)
-    return Neighbours(indices.astype(np.int64), distances.astype(np.float64))
-
-
 def balanced_neighbours(
-    embedding: Points, batches: Sequence[str], k_per_batch: int = 3, *, search: NearestTo = nearest_exactly
-) -> Neighbours:
+    embedding: Points,
+    batches: Sequence[str],
+    k_per_batch: int = 3,
+    *,
+    seed: int = 1,
+    exact_up_to: int = EXACT_UP_TO,
+    n_threads: int = 1,
+) -> tuple[Neighbours, float]:
     """Find the nearest cells of every batch for each cell (BBKNN, Polanski et al., Bioinformatics 2020).
 
     Parameters
@@ -66,12 +50,17 @@ def balanced_neighbours(
         Batch of each cell.
     k_per_batch
         Neighbours in each batch; in a smaller batch all its cells. In its own batch a cell counts as one.
-    search
-        How neighbours are found; exact by default, whose time grows with the square of the cells.
+    seed
+        Seed of the approximate search.
+    exact_up_to
+        In batches of up to this number of cells the search is exact, in larger ones approximate.
+    n_threads
+        Threads; the result does not depend on them.
 
     Returns
     -------
-    Neighbours of every cell in all batches together, the nearest first, the cell itself left out.
+    Neighbours of every cell in all batches together, the nearest first, the cell itself left out; and the
+    share of true ones in the batch where it is lowest.
 
     Raises
     ------
@@ -83,33 +72,54 @@ def balanced_neighbours(
         message = f"expected one batch for each of {len(embedding)} cells, found {int(labels.notna().sum())}"
         raise ValueError(message)
     points = np.ascontiguousarray(embedding, dtype=np.float32)
-    indices, distances = [], []
+    indices, distances, recalls = [], [], []
     for rows in labels.groupby(labels).indices.values():
-        found = search(points[rows], points, min(k_per_batch, len(rows)))
+        found, recall = search_neighbours(
+            points[rows],
+            k_per_batch,
+            queries=points,
+            seed=seed,
+            exact_up_to=exact_up_to,
+            n_threads=n_threads,
+        )
         indices.append(rows[found.indices])
         distances.append(found.distances)
+        recalls.append(recall)
     joined, far = np.hstack(indices), np.hstack(distances)
     is_self = joined == np.arange(len(points))[:, None]
     # among more duplicates than neighbours, the nearest found stands for the cell itself
     missing = np.flatnonzero(~is_self.any(axis=1))
     is_self[missing, far[missing].argmin(axis=1)] = True
     order = np.argsort(np.where(is_self, -1, far), axis=1, kind="stable")[:, 1:]
-    return Neighbours(np.take_along_axis(joined, order, axis=1), np.take_along_axis(far, order, axis=1))
+    kept = Neighbours(np.take_along_axis(joined, order, axis=1), np.take_along_axis(far, order, axis=1))
+    return kept, min(recalls)
 
 
-def balanced_graph(found: Neighbours) -> csr_matrix:
-    """Weigh batch-balanced neighbours as UMAP does and keep each cell's heaviest edges.
+def balanced_graph(
+    embedding: Points, batches: Sequence[str], k_per_batch: int = 3, *, seed: int = 1, n_threads: int = 1
+) -> NeighbourGraph:
+    """Join cells to their nearest neighbours of every batch, with the weights of UMAP.
 
     Parameters
     ----------
-    found
-        As `balanced_neighbours` gives them.
+    embedding, batches, k_per_batch, seed, n_threads
+        As `balanced_neighbours` takes them.
 
     Returns
     -------
-    Symmetric weights, cells x cells, float32, between 0 and 1, with an empty diagonal. A cell keeps at most
-    ten times as many edges as it chose neighbours, an edge only where both of its cells keep it.
+    The graph, and how exact it is. A cell keeps at most ten times as many edges as it chose neighbours, the
+    heaviest, and an edge only where both of its cells keep it.
+
+    Raises
+    ------
+    ValueError
+        A batch is missing, or the number of batches is not that of the cells.
     """
+    found, recall = balanced_neighbours(embedding, batches, k_per_batch, seed=seed, n_threads=n_threads)
+    return NeighbourGraph(_weighed(found), recall)
+
+
+def _weighed(found: Neighbours) -> csr_matrix:
     from scipy.sparse import csr_matrix
 
     n_cells, k = found.indices.shape

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from stietime.cells.integration import Components
+from stietime.cells.integration import Axes, require_size, too_alike
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,7 +62,7 @@ def products_of(expression: csr_matrix) -> Products:
     return Products(n_cells, np.asarray(expression.sum(axis=0, dtype=np.float64)).ravel(), products)
 
 
-def components_of(found: Products, n_components: int) -> Components:
+def axes_of(found: Products, n_components: int) -> Axes:
     """Find the directions of largest variance; genes are centred and not scaled.
 
     Parameters
@@ -74,7 +74,7 @@ def components_of(found: Products, n_components: int) -> Components:
 
     Returns
     -------
-    The components by falling variance, without scores; the largest entry of each is positive.
+    The axes by falling variance.
 
     Raises
     ------
@@ -84,9 +84,7 @@ def components_of(found: Products, n_components: int) -> Components:
     from scipy.linalg import eigh
 
     n_cells, n_genes = found.n_cells, len(found.sums)
-    if min(n_cells, n_genes) < 3:
-        message = f"principal components need at least 3 cells and 3 genes, found {n_cells} and {n_genes}"
-        raise ValueError(message)
+    require_size(n_cells, n_genes)
     centre = found.sums / n_cells
     covariance = (found.products - n_cells * np.outer(centre, centre)) / (n_cells - 1)
     total = float(np.trace(covariance))
@@ -95,9 +93,8 @@ def components_of(found: Products, n_components: int) -> Components:
     # what is left of the largest sums by rounding is no variance
     real = variances[::-1] > ROUNDING * max(float(np.trace(found.products)) / n_cells, total)
     if real.sum() < 2:
-        message = f"{n_cells} cells vary in fewer than 2 directions over {n_genes} genes"
-        raise ValueError(message)
+        raise too_alike(n_cells, n_genes)
     loadings = vectors[:, ::-1][:, real]
     strongest = loadings[np.abs(loadings).argmax(axis=0), np.arange(loadings.shape[1])]
     explained = variances[::-1][real] / total
-    return Components(np.empty((0, loadings.shape[1])), loadings * np.sign(strongest), centre, explained)
+    return Axes(loadings * np.sign(strongest), centre, explained)

@@ -105,7 +105,7 @@ def describe_capture(counts: csr_matrix, genes: Rows, rng: np.random.Generator) 
     embedded = np.zeros((n_cells, components.scores.shape[1]))
     embedded[is_reference] = components.scores[: len(reference)]
     if not is_reference.all():
-        embedded[~is_reference] = components.project(log_normalise(counts[~is_reference][:, genes]))
+        embedded[~is_reference] = components.axes.project(log_normalise(counts[~is_reference][:, genes]))
     points = np.vstack([embedded, components.scores[len(reference) :]])
     place = np.concatenate([reference, np.arange(n_cells, len(points))])
     everything = sparse.csr_matrix(sparse.vstack([counts, artificial]))

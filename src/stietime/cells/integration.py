@@ -23,13 +23,11 @@ MIN_CELLS_FOR_HARMONY: Final = 30
 BATCH: Final = "batch"
 
 
-class Components(NamedTuple):
-    """Principal components of cells.
+class Axes(NamedTuple):
+    """Directions of largest variance.
 
     Parameters
     ----------
-    scores
-        Coordinates, cells x components.
     loadings
         Unit vectors, genes x components; the largest entry of each is positive.
     centre
@@ -38,14 +36,46 @@ class Components(NamedTuple):
         Share of the total variance of each component.
     """
 
-    scores: Vector
     loadings: Vector
     centre: Vector
     explained: Vector
 
     def project(self, expression: csr_matrix) -> Vector:
-        """Return the coordinates of further cells, cells x components."""
+        """Return the coordinates of cells, cells x components."""
         return np.asarray(expression @ self.loadings - self.centre @ self.loadings)
+
+
+class Components(NamedTuple):
+    """Principal components of cells.
+
+    Parameters
+    ----------
+    scores
+        Coordinates, cells x components.
+    axes
+        What the coordinates are along.
+    """
+
+    scores: Vector
+    axes: Axes
+
+
+def require_size(n_cells: int, n_genes: int) -> None:
+    """Refuse a matrix that has no principal components.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than three cells or genes.
+    """
+    if min(n_cells, n_genes) < 3:
+        message = f"principal components need at least 3 cells and 3 genes, found {n_cells} and {n_genes}"
+        raise ValueError(message)
+
+
+def too_alike(n_cells: int, n_genes: int) -> ValueError:
+    """Say that cells vary in fewer than two directions."""
+    return ValueError(f"{n_cells} cells vary in fewer than 2 directions over {n_genes} genes")
 
 
 def principal_components(expression: csr_matrix, n_components: int, *, seed: int = 1) -> Components:
@@ -76,23 +106,20 @@ def principal_components(expression: csr_matrix, n_components: int, *, seed: int
     from sklearn.utils.sparsefuncs import mean_variance_axis
 
     n_cells, n_genes = expression.shape
-    if min(n_cells, n_genes) < 3:
-        message = f"principal components need at least 3 cells and 3 genes, found {n_cells} and {n_genes}"
-        raise ValueError(message)
+    require_size(n_cells, n_genes)
     values = expression.astype(np.float64)
     centre, variances = mean_variance_axis(values, axis=0)
     rounding = 1e-12 * float((variances + centre**2).sum())
-    message = f"{n_cells} cells vary in fewer than 2 directions over {n_genes} genes"
     if variances.sum() <= rounding:  # ARPACK fails where nothing varies
-        raise ValueError(message)
+        raise too_alike(n_cells, n_genes)
     n_comps = min(n_components, n_cells - 1, n_genes - 1)
     pca = PCA(n_comps, svd_solver="arpack", random_state=seed)
     scores = pca.fit_transform(values)
     n_found = int((pca.explained_variance_ > rounding).sum())
     if n_found < 2:
-        raise ValueError(message)
-    loadings, explained = pca.components_.T, pca.explained_variance_ratio_
-    return Components(scores[:, :n_found], loadings[:, :n_found], centre, explained[:n_found])
+        raise too_alike(n_cells, n_genes)
+    explained = pca.explained_variance_ratio_[:n_found]
+    return Components(scores[:, :n_found], Axes(pca.components_.T[:, :n_found], centre, explained))
 
 
 class Correction(NamedTuple):

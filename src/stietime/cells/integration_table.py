@@ -114,7 +114,7 @@ def _design(labels: pd.DataFrame, corrected: Correction) -> list[Row]:
 
 
 def _components(components: Components, n: int) -> list[Row]:
-    share = float(components.explained.sum())
+    share = float(components.axes.explained.sum())
     return [
         _row("pca", "n_components", components.scores.shape[1], n),
         _row("pca", "variance_explained", share, n, "share of the variable genes' variance"),

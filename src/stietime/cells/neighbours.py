@@ -57,17 +57,21 @@ class NeighbourGraph(NamedTuple):
     recall: float
 
 
-def nearest_neighbours(points: Points, k: int, *, rows: Rows | None = None) -> Neighbours:
-    """Find the k nearest other cells by Euclidean distance, exactly.
+def nearest_neighbours(
+    points: Points, k: int, *, rows: Rows | None = None, queries: Points | None = None
+) -> Neighbours:
+    """Find the k nearest cells by Euclidean distance, exactly.
 
     Parameters
     ----------
     points
         Embedding, cells x dimensions.
     k
-        Number of neighbours; capped at the number of other cells.
+        Number of neighbours; capped at the number of cells there are to be found.
     rows
-        Cells whose neighbours are wanted; by default all.
+        Cells whose neighbours are wanted, each left out of its own list; by default all.
+    queries
+        Other cells whose neighbours among the points are wanted, cells x dimensions, in place of `rows`.
 
     Returns
     -------
@@ -76,13 +80,17 @@ def nearest_neighbours(points: Points, k: int, *, rows: Rows | None = None) -> N
     Raises
     ------
     ValueError
-        There are fewer than two cells.
+        There are fewer than two points, unless queries are given.
     """
     from sklearn.neighbors import NearestNeighbors
 
+    n_found = min(k + (queries is None), len(points))
+    search = NearestNeighbors(n_neighbors=n_found, algorithm="brute").fit(points)
+    if queries is not None:
+        distances, indices = search.kneighbors(queries)
+        return Neighbours(indices.astype(np.int64), distances.astype(np.float64))
     _check_number(points)
     wanted = np.arange(len(points)) if rows is None else rows
-    search = NearestNeighbors(n_neighbors=min(k + 1, len(points)), algorithm="brute").fit(points)
     distances, indices = search.kneighbors(points[wanted])
     return _without_self(indices.astype(np.int64), distances.astype(np.float64), wanted)
 
@@ -151,6 +159,38 @@ def approximate_neighbours(
     return _without_self(indices, distances, np.arange(len(points))), lists.recall
 
 
+def search_neighbours(
+    points: Points,
+    k: int,
+    *,
+    queries: Points | None = None,
+    seed: int = 1,
+    exact_up_to: int = EXACT_UP_TO,
+    n_threads: int = 1,
+) -> tuple[Neighbours, float]:
+    """Find the k nearest cells: exactly among few, nearly all of them among many.
+
+    Parameters
+    ----------
+    points, k, queries, seed, n_threads
+        As `approximate_neighbours` takes them.
+    exact_up_to
+        Up to this number of points the search is exact.
+
+    Returns
+    -------
+    Neighbours of the wanted cells, and the share of true ones: 1, or as measured on 500 of the points.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than two points, unless queries are given.
+    """
+    if len(points) <= exact_up_to:
+        return nearest_neighbours(points, k, queries=queries), 1.0
+    return approximate_neighbours(points, k, queries=queries, seed=seed, n_threads=n_threads)
+
+
 def neighbour_graph(
     embedding: Points, k: int, *, seed: int = 1, exact_up_to: int = EXACT_UP_TO, n_threads: int = 1
 ) -> NeighbourGraph:
@@ -178,10 +218,7 @@ def neighbour_graph(
     ValueError
         There are fewer than two cells.
     """
-    if len(embedding) <= exact_up_to:
-        found, recall = nearest_neighbours(embedding, k), 1.0
-    else:
-        found, recall = approximate_neighbours(embedding, k, seed=seed, n_threads=n_threads)
+    found, recall = search_neighbours(embedding, k, seed=seed, exact_up_to=exact_up_to, n_threads=n_threads)
     return NeighbourGraph(_united(found.indices, memberships(found.distances)), recall)
 
 

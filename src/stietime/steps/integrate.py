@@ -12,8 +12,8 @@ import pandas as pd
 from stietime import names, storage
 from stietime.blocks import Block, Blocks, plan_blocks, read_block
 from stietime.cells import integration, neighbours, variable_genes
-from stietime.cells.balanced_neighbours import balanced_graph, balanced_neighbours, nearest_exactly
-from stietime.cells.covariance import Products, components_of, products_of
+from stietime.cells.balanced_neighbours import balanced_graph
+from stietime.cells.covariance import Products, axes_of, products_of
 from stietime.cells.integration_table import BATCH, TYPES, integration_table
 from stietime.cells.layout import Drawing, draw
 from stietime.cells.normalisation import log_normalise, totals
@@ -39,12 +39,14 @@ MIXED = (names.ENVIRONMENT, names.PATIENT, *TYPES)
 
 
 class _Cohort(NamedTuple):
-    """What a first reading of all samples tells: the kept cells, the genes they share, sums by batch.
+    """What a first reading of all samples tells.
 
-    `left_out` names the samples that keep no cell.
+    `panels` are the genes of each file, `genes` those that all share, `left_out` the samples without a kept
+    cell.
     """
 
     obs: pd.DataFrame
+    panels: dict[Path, pd.Index]
     genes: list[str]
     batches: dict[str, variable_genes.Moments]
     left_out: list[str]
@@ -80,7 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
     over = Blocks(blocks, compute.dask_scheduler, arguments.threads)
     cohort = _survey(paths, over, settings, [_sample_of(quality) for _, quality in empty])
     genes = _choose_genes(cohort, settings)
-    components = _components(paths, over, genes["gene"].tolist(), settings)
+    components = _components(cohort, over, genes["gene"].tolist(), settings)
     corrected = _correct(components.scores, cohort.obs, settings, arguments.threads)
     points = corrected.embedding.astype(np.float32)
     graph = _join(points, cohort.obs[BATCH], settings, arguments.threads)
@@ -101,7 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
     storage.write_table(table, arguments.metrics)
     log.info("%d cells, %d variable genes", len(cohort.obs), len(genes))
-    _report(table, corrected)
+    _report(table, cohort, corrected)
 
 
 def _sample_of(quality: Path) -> str:
@@ -114,7 +116,8 @@ def _survey(
     paths: Sequence[tuple[Path, Path]], over: Blocks, settings: Integration, left_out: list[str]
 ) -> _Cohort:
     """Read the labels of all kept cells, and sum up their genes for each batch."""
-    frames, genes = [], {}
+    frames = []
+    panels = {counts: read_part(counts, "var", []).index for counts, _ in paths}
     for counts, quality in paths:
         judged = storage.read_table(quality, [names.KEEP])
         keep = judged[names.KEEP].to_numpy(dtype=bool)
@@ -123,18 +126,17 @@ def _survey(
             lineage = judged.loc[keep, names.PROVISIONAL_LINEAGE].astype(object)
             labels[names.PROVISIONAL_LINEAGE] = lineage.where(lineage != names.UNCLEAR, None).to_numpy()
         frames.append(labels)
-        genes[counts] = read_part(counts, "var", []).index
     obs = pd.concat(frames)
     _check_batches(obs, settings.batch_column)
     ends = np.cumsum([block.n_cells for block in over.blocks])
     batches = np.split(obs[BATCH].to_numpy(dtype=object), ends[:-1])
     sums = over.map(_moments_by_batch, list(zip(over.blocks, batches, strict=True)))
     parts = [
-        (batch, genes[block.path], found)
+        (batch, panels[block.path], found)
         for block, by_batch in zip(over.blocks, sums, strict=True)
         for batch, found in by_batch.items()
     ]
-    return _Cohort(obs, *variable_genes.gather(parts), left_out)
+    return _Cohort(obs, panels, *variable_genes.gather(parts), left_out)
 
 
 def _moments_by_batch(labelled: tuple[Block, NDArray[np.object_]]) -> dict[str, variable_genes.Moments]:
@@ -184,21 +186,21 @@ def _choose_genes(cohort: _Cohort, settings: Integration) -> pd.DataFrame:
 
 
 def _components(
-    paths: Sequence[tuple[Path, Path]], over: Blocks, genes: list[str], settings: Integration
+    cohort: _Cohort, over: Blocks, genes: list[str], settings: Integration
 ) -> integration.Components:
     """Find the components of all cells from the covariance of the variable genes, and the cells' scores."""
-    columns = {path: read_part(path, "var", []).index.get_indexer(pd.Index(genes)) for path, _ in paths}
+    columns = {path: panel.get_indexer(pd.Index(genes)) for path, panel in cohort.panels.items()}
     sums = over.map(partial(_products, columns), over.blocks)
     products = next(sums)
     for found in sums:
         products = products.add(found)
     try:
-        components = components_of(products, settings.n_components)
+        axes = axes_of(products, settings.n_components)
     except ValueError as error:
         fix = "give more cells, or loosen the options of quality"
         raise InputError(str(error), "the kept cells", fix) from None
-    scores = over.map(partial(_scores, columns, components), over.blocks)
-    return components._replace(scores=np.vstack(list(scores)))
+    scores = over.map(partial(_scores, columns, axes), over.blocks)
+    return integration.Components(np.vstack(list(scores)), axes)
 
 
 def _expression(columns: dict[Path, NDArray[np.intp]], block: Block) -> csr_matrix:
@@ -211,9 +213,9 @@ def _products(columns: dict[Path, NDArray[np.intp]], block: Block) -> Products:
 
 
 def _scores(
-    columns: dict[Path, NDArray[np.intp]], components: integration.Components, block: Block
+    columns: dict[Path, NDArray[np.intp]], axes: integration.Axes, block: Block
 ) -> NDArray[np.float64]:
-    return components.project(_expression(columns, block))
+    return axes.project(_expression(columns, block))
 
 
 def _correct(
@@ -240,19 +242,7 @@ def _join(
         return neighbours.neighbour_graph(
             points, settings.n_neighbours, seed=settings.seed, n_threads=n_threads
         )
-    recalls = [1.0]
-
-    def search(points: NDArray[np.float32], queries: NDArray[np.float32], k: int) -> neighbours.Neighbours:
-        """Search exactly where that is quick."""
-        if len(points) <= neighbours.EXACT_UP_TO:
-            return nearest_exactly(points, queries, k)
-        options = {"seed": settings.seed, "n_threads": n_threads}
-        found, recall = neighbours.approximate_neighbours(points, k, queries=queries, **options)
-        recalls.append(recall)
-        return found
-
-    graph = balanced_graph(balanced_neighbours(points, batches.tolist(), search=search))
-    return neighbours.NeighbourGraph(graph, min(recalls))
+    return balanced_graph(points, batches.tolist(), seed=settings.seed, n_threads=n_threads)
 
 
 def _draw(
@@ -287,9 +277,8 @@ def _write_graph(graph: csr_matrix, path: Path) -> None:
         sparse.save_npz(partial, graph)
 
 
-def _report(table: pd.DataFrame, corrected: integration.Correction) -> None:
-    told = table.set_index("metric")
+def _report(table: pd.DataFrame, cohort: _Cohort, corrected: integration.Correction) -> None:
     for sentence in table.loc[table["metric"] == "warning", "note"]:
         log.warning(sentence)
-    n_batches = int(told["value"]["n_batches"])
+    n_batches = cohort.obs[BATCH].nunique()
     log.info(corrected.note or f"Harmony over {n_batches} batches, rounds: {corrected.n_iterations}")

@@ -63,6 +63,7 @@ class _Cohort(NamedTuple):
     genes: pd.Index
     smallest_panel: int
     markers: pd.DataFrame
+    parents: pd.Series
 
 
 class _Cells(NamedTuple):
@@ -143,7 +144,9 @@ def _survey(arguments: argparse.Namespace) -> _Cohort:
     species = species_of([read_part(counts, "obs", ["species"]) for counts, _ in pairs], "--counts")
     blocks = plan_blocks(pairs, max_gib=arguments.compute.block_gib)
     types = _types_of([quality for _, quality in pairs], arguments.cell_types)
-    return _Cohort(blocks, panels, types, genes, min(sizes), read_markers(species))
+    markers = read_markers(species)
+    parents = markers.groupby("set_id")["parent"].first()
+    return _Cohort(blocks, panels, types, genes, min(sizes), markers, parents)
 
 
 def _types_of(quality: list[Path], path: Path) -> pd.DataFrame:
@@ -204,9 +207,8 @@ def _score(cohort: _Cohort, sets: MarkerSets, states: list[_State], settings: St
 
 
 def _in_parent(rule: StateRule, cells: _Cells, cohort: _Cohort) -> Mask:
-    parents = cohort.markers.groupby("set_id")["parent"].first()
     lineages, kinds = (cells.types[name].to_numpy(dtype=object) for name in (names.LINEAGE, names.CELL_TYPE))
-    return find_parent_cells(rule, lineages, kinds, parents)
+    return find_parent_cells(rule, lineages, kinds, cohort.parents)
 
 
 def _outside(rule: StateRule, cells: _Cells) -> Mask:
