@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import anndata as ad
@@ -14,6 +12,7 @@ import numpy as np
 from scipy import sparse
 from scipy.stats import rankdata
 
+from benchmarks.public_data import DATA
 from benchmarks.record import NAN, Figure
 from stietime.cells.ambient import estimate_ambient, haemoglobin_share
 from stietime.cells.ambient_correction import subtract_ambient
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-DATA: Final = Path(os.environ.get("STIETIME_DATA", "../shared/data"))
 FOLDER: Final = "soupx_pbmc4k_ambient"
 PLANTED: Final = (0, 75, 160, 340, 660, 1120)  # ambient UMI per droplet
 ENVIRONMENTS: Final[tuple[Environment, ...]] = ("STIE", "TIME")

@@ -15,17 +15,14 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from benchmarks.record import NAN, Figure
+from benchmarks.public_data import MARROW, NUCLEATED, not_found, read_counts
+from benchmarks.record import Figure
 from stietime import storage
-from stietime.resources import read_gene_aliases
 from stietime.simulate.cohort import Artefacts, Sample, simulate_sample
 
 if TYPE_CHECKING:
     from stietime.simulate.cohort import Environment
 
-DATA: Final = Path(os.environ.get("STIETIME_DATA", "../shared/data"))
-MARROW: Final = "openproblems_bmmc_citeseq_multiome"
-NUCLEATED: Final = ("Proerythroblast", "Erythroblast", "Normoblast")
 SIZES: Final = (1, 2, 15, 80, 500, 10_000, 60_000)
 PLANTED: Final = Artefacts(0.04, 0.05, 75, 0.6)
 TABLES: Final = ("quality.parquet", "cuts.tsv", "losses.tsv", "ambient.tsv", "sample_quality.tsv")
@@ -196,17 +193,14 @@ def _independence() -> list[Figure]:
 def _marrow() -> list[Figure]:
     """Count the nucleated erythroid cells of marrow, as staged by the authors, that the defaults drop."""
     found = []
-    for name in ("cite_merged_2v", "multiome_merged"):
-        case, metric = f"marrow, {name} (Luecken 2021), all filters", "nucleated erythroid cells dropped"
-        path = DATA / MARROW / f"{name}.h5ad"
+    for path in MARROW:
+        case, metric = f"marrow, {path.stem} (Luecken 2021), all filters", "nucleated erythroid cells dropped"
         if not path.is_file():
-            found.append(Figure(f"{case}: data not found", metric, NAN, target="0", met=False))
+            found.append(not_found(case, metric, "0"))
             continue
-        cells, aliases = ad.read_h5ad(path), read_gene_aliases("human")
-        genes = [aliases.get(gene, gene) for gene in map(str, cells.var_names)]
-        obs = cast("pd.DataFrame", cells.obs)
+        counts, genes, obs = read_counts(path)
         staged = obs["cell_type"].astype(str).isin(NUCLEATED).to_numpy()
-        quality = run_step(_ingested(sparse.csr_matrix(cells.X), genes, obs[["cell_type"]])).quality
+        quality = run_step(_ingested(counts, genes, obs[["cell_type"]])).quality
         lost = int((~quality["keep"].to_numpy() & staged).sum())
         found.append(Figure(case, metric, lost, target="0", met=lost == 0, n=int(staged.sum())))
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 from scipy import sparse
 
+from benchmarks.public_data import DATA
 from benchmarks.record import NAN, Figure
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _hashtags() -> list[Figure]:
         "AUROC of labelled doublets",
         ">= peer + 0.01",
     )
-    path = Path(os.environ.get("STIETIME_DATA", "../shared/data")) / HASHTAGS
+    path = DATA / HASHTAGS
     if not path.is_file():
         return [Figure(f"{case}: data missing", metric, NAN, peer_name=SCRUBLET, target=target, met=False)]
     cells = ad.read_h5ad(path)

@@ -5,17 +5,15 @@ Only cuts of counts, genes and shares are compared; no method's doublet calls ar
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from benchmarks.public_data import DATA, MARROW, NUCLEATED, not_found, read_counts
 from benchmarks.quality_presets import (
     nf_core_scdownstream,
     sc_best_practices,
@@ -23,28 +21,26 @@ from benchmarks.quality_presets import (
     seurat_tutorial,
     seurat_tutorial_haemoglobin,
 )
-from benchmarks.record import NAN, Figure
+from benchmarks.record import Figure
 from stietime.cells.cuts import Limits, find_cuts
 from stietime.cells.provisional_lineage import provisional_lineages
 from stietime.cells.quality import find_reasons, measure
 from stietime.names import KEPT, PROVISIONAL_LINEAGE, UNCLEAR
-from stietime.resources import read_gene_aliases, read_markers
+from stietime.resources import read_markers
 from stietime.simulate.cohort import Artefacts, Sample, simulate_sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from benchmarks.quality_presets import Mask
     from stietime.simulate.cohort import Environment
 
-DATA: Final = Path(os.environ.get("STIETIME_DATA", "../shared/data"))
 LIMITS: Final = Limits()
 # per droplet: none, what is usual, and 30 % of the counts
 AMBIENT_UMI: Final = {"STIE": (75, 0, 340, 670), "TIME": (75, 0, 340, 1120)}
 SEEDS: Final = (1, 2)
 MIN_CELLS_SHOWN: Final = 10
-STAGES: Final = ("Proerythroblast", "Erythroblast", "Normoblast")
-MARROW: Final = "openproblems_bmmc_citeseq_multiome"
 ZILIONIS: Final = "zilionis_nsclc_blood_tumor_300/zilionis300_counts_recovered.h5ad"
 WITHOUT_LABELS: Final = {
     "10x PBMC 3' (Hao 2021)": "hao2021_pbmc_1000_raw/hao_pbmc_1000.h5ad",
@@ -131,18 +127,10 @@ def _simulated(environment: Environment, n_cells: int, ambient: int, quick: bool
     return Captures(obs, "planted")
 
 
-def _read(path: Path) -> tuple[sparse.csr_matrix, list[str], pd.DataFrame]:
-    """Read counts, their genes by current symbols, and the labels of the cells."""
-    cells = ad.read_h5ad(path)
-    aliases = read_gene_aliases("human")
-    genes = [aliases.get(gene, gene) for gene in map(str, cells.var_names)]
-    return sparse.csr_matrix(cells.X), genes, cast("pd.DataFrame", cells.obs)
-
-
 @cache
 def _zilionis() -> Captures:
     """Judge blood and tumour each as one capture; the samples of single patients are too small for MADs."""
-    counts, genes, obs = _read(DATA / ZILIONIS)
+    counts, genes, obs = read_counts(DATA / ZILIONIS)
     labels = obs["Major.cell.type"].astype(str).to_numpy(dtype=object)
     tissues = obs["Tissue"].astype(str).to_numpy()
     parts = []
@@ -153,7 +141,7 @@ def _zilionis() -> Captures:
 
 
 def _without_labels(path: Path) -> Captures:
-    counts, genes, _ = _read(path)
+    counts, genes, _ = read_counts(path)
     found = _judged(counts, genes)
     return Captures(found.assign(lineage=found[PROVISIONAL_LINEAGE]), "provisional")
 
@@ -237,22 +225,17 @@ def _simulated_figures(environment: Environment, n_cells: int, ambient: int, *, 
     return found
 
 
-def _missing(case: str, metric: str, target: str) -> Figure:
-    return Figure(f"{case}: data not found", metric, NAN, target=target, met=False)
-
-
 def _marrow_figures() -> list[Figure]:
     """Judge staged erythroid cells; no peer, as the files hold some 1,100 to 1,800 random genes."""
     found = []
-    for name in ("cite_merged_2v", "multiome_merged"):
-        case, metric = f"marrow, {name} (Luecken 2021)", "staged erythroid cells dropped (share)"
-        path = DATA / MARROW / f"{name}.h5ad"
+    for path in MARROW:
+        case, metric = f"marrow, {path.stem} (Luecken 2021)", "staged erythroid cells dropped (share)"
         if not path.is_file():
-            found.append(_missing(case, metric, "<= 0"))
+            found.append(not_found(case, metric, "<= 0"))
             continue
-        counts, genes, obs = _read(path)
+        counts, genes, obs = read_counts(path)
         dropped = _judged(counts, genes)["dropped_ours"].to_numpy()
-        staged = obs["cell_type"].astype(str).isin(STAGES).to_numpy()
+        staged = obs["cell_type"].astype(str).isin(NUCLEATED).to_numpy()
         lost = float(dropped[staged].mean())
         found.append(Figure(case, metric, lost, target="<= 0", met=lost == 0, n=int(staged.sum())))
     return found
@@ -261,7 +244,7 @@ def _marrow_figures() -> list[Figure]:
 def _zilionis_figures() -> list[Figure]:
     case, metric = "NSCLC blood and tumour (Zilionis 2019)", "neutrophils of the authors dropped (share)"
     if not (DATA / ZILIONIS).is_file():
-        return [_missing(case, metric, "<= 0.05")]
+        return [not_found(case, metric, "<= 0.05")]
     cells = _zilionis().obs
     neutrophils = cells[cells["lineage"].isin(["bNeutrophils", "tNeutrophils"])]
     return [
@@ -275,7 +258,7 @@ def _pbmc_figures() -> list[Figure]:
     for case, name in WITHOUT_LABELS.items():
         metric = "cells of a clear provisional lineage dropped (share)"
         if not (DATA / name).is_file():
-            found.append(_missing(case, metric, "<= 0.05"))
+            found.append(not_found(case, metric, "<= 0.05"))
             continue
         cells = _without_labels(DATA / name).obs
         clear = cells[cells["lineage"] != UNCLEAR]
