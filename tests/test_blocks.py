@@ -12,7 +12,7 @@ import pytest
 from scipy import sparse
 
 from stietime import storage
-from stietime.blocks import map_blocks, plan_blocks, read_block
+from stietime.blocks import Blocks, map_blocks, plan_blocks, read_block, read_genes
 from stietime.errors import InputError
 
 GIB_PER_ENTRY = 32 / 2**30
@@ -51,6 +51,24 @@ def test_blocks_hold_every_kept_cell_once_and_in_order(pairs, entries):
             b.stop - b.start + np.diff(ad.read_h5ad(b.path).X.indptr)[b.start : b.stop].sum() for b in blocks
         ]
         assert max(rows_and_counts) <= 100
+
+
+def test_genes_come_with_the_totals_of_all_genes(pairs):
+    paths, kept = pairs
+    blocks = plan_blocks(paths, max_gib=100 * GIB_PER_ENTRY)
+    for columns in (np.arange(12), np.array([7, 2, 5])):
+        read = [read_genes(block, columns) for block in blocks]
+        np.testing.assert_array_equal(np.vstack([counts.toarray() for counts, _ in read]), kept[:, columns])
+        np.testing.assert_array_equal(np.concatenate([totals for _, totals in read]), kept.sum(axis=1))
+
+
+def test_values_are_cut_as_the_blocks(pairs):
+    paths, kept = pairs
+    over = Blocks(plan_blocks(paths, max_gib=100 * GIB_PER_ENTRY), "synchronous", 1)
+    values = np.arange(2 * len(kept)).reshape(2, -1)
+    parts = over.split(values)
+    assert [part.shape[1] for part in parts] == [block.n_cells for block in over.blocks]
+    np.testing.assert_array_equal(np.hstack(parts), values)
 
 
 def scaled(factor, block):

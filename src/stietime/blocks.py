@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import batched
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import numpy as np
 
@@ -128,6 +128,26 @@ def read_block(block: Block) -> csr_matrix:
     return rows if block.keep.all() else rows[block.keep]
 
 
+def read_genes(block: Block, columns: NDArray[np.intp]) -> tuple[csr_matrix, NDArray[np.float64]]:
+    """Read some genes of the wanted cells of a block.
+
+    Parameters
+    ----------
+    block
+        The block.
+    columns
+        Places of the genes in the file, each at most once.
+
+    Returns
+    -------
+    Counts of these genes (cells x genes, int32), and the counts of each cell over all genes of the file.
+    """
+    counts = read_block(block)
+    cell_totals = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    whole = np.array_equal(columns, np.arange(counts.shape[1]))
+    return counts if whole else counts[:, columns], cell_totals
+
+
 def map_blocks[Item, Result](
     function: Callable[[Item], Result],
     items: Sequence[Item],
@@ -215,3 +235,8 @@ class Blocks(NamedTuple):
     ) -> Iterator[Result]:
         """Apply a function to blocks, or to blocks with what belongs to them; see `map_blocks`."""
         return map_blocks(function, items, scheduler=self.scheduler, n_workers=self.n_workers)
+
+    def split(self, values: NDArray[Any]) -> list[NDArray[Any]]:
+        """Cut values of all wanted cells, which are the last axis, as the blocks are cut."""
+        ends = np.cumsum([block.n_cells for block in self.blocks])
+        return np.split(values, ends[:-1], axis=-1)

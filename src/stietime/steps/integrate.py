@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from stietime import names, storage
-from stietime.blocks import Block, Blocks, plan_blocks, read_block
+from stietime.blocks import Block, Blocks, plan_blocks, read_block, read_genes
 from stietime.cells import integration, neighbours, variable_genes
 from stietime.cells.balanced_neighbours import balanced_graph
 from stietime.cells.covariance import Products, axes_of, products_of
 from stietime.cells.integration_table import BATCH, TYPES, integration_table
 from stietime.cells.layout import Drawing, draw
-from stietime.cells.normalisation import log_normalise, totals
+from stietime.cells.normalisation import log_normalise
 from stietime.errors import InputError, raise_all
 from stietime.settings import Compute, Integration
 from stietime.steps.annotate import pair_kept
@@ -128,8 +128,7 @@ def _survey(
         frames.append(labels)
     obs = pd.concat(frames)
     _check_batches(obs, settings.batch_column)
-    ends = np.cumsum([block.n_cells for block in over.blocks])
-    batches = np.split(obs[BATCH].to_numpy(dtype=object), ends[:-1])
+    batches = over.split(obs[BATCH].to_numpy(dtype=object))
     sums = over.map(_moments_by_batch, list(zip(over.blocks, batches, strict=True)))
     parts = [
         (batch, panels[block.path], found)
@@ -204,8 +203,8 @@ def _components(
 
 
 def _expression(columns: dict[Path, NDArray[np.intp]], block: Block) -> csr_matrix:
-    counts = read_block(block)
-    return log_normalise(counts[:, columns[block.path]], cell_totals=totals(counts))
+    counts, cell_totals = read_genes(block, columns[block.path])
+    return log_normalise(counts, cell_totals=cell_totals)
 
 
 def _products(columns: dict[Path, NDArray[np.intp]], block: Block) -> Products:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,8 +12,9 @@ import pandas as pd
 from scipy import sparse
 
 from stietime import names, storage
-from stietime.blocks import Block, plan_blocks, read_block
+from stietime.blocks import Block, Blocks, plan_blocks, read_genes
 from stietime.cells.calls import N_MATCHED, StateCall, call_state, matched_genes
+from stietime.cells.gene_sums import GeneSums, sum_groups
 from stietime.cells.marker_sets import MarkerSets, match_marker_sets, positions
 from stietime.cells.rule_table import rule_table
 from stietime.cells.signatures import capped_max_rank, combine_directions, score_signatures
@@ -26,14 +28,13 @@ from stietime.cells.state_rules import (
 )
 from stietime.errors import InputError
 from stietime.resources import read_markers
-from stietime.settings import States
+from stietime.settings import Compute, States
 from stietime.steps.annotate import pair_kept, species_of
 from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
 from stietime.steps.collect_cells import read_part
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -55,42 +56,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class _Cohort(NamedTuple):
-    """What all samples share: types of the kept cells in order, genes that every sample has."""
+    """What all samples share: types of the kept cells in order, genes that every sample has.
 
-    blocks: list[Block]
-    panels: dict[Path, pd.Index]
+    `columns` are the places of these genes in each file, `markers` the marker table.
+    """
+
+    over: Blocks
+    columns: dict[Path, NDArray[np.intp]]
     types: pd.DataFrame
     genes: pd.Index
     smallest_panel: int
     markers: pd.DataFrame
-    parents: pd.Series
 
 
-class _Cells(NamedTuple):
-    """The kept cells of one block, genes as in the cohort; totals are over all genes of the file."""
+class _Task(NamedTuple):
+    """A block to be computed on: the places of the shared genes, and groups x wanted cells."""
 
-    counts: sparse.csr_matrix
-    totals: NDArray[np.float64]
-    types: pd.DataFrame
-
-
-@dataclass
-class _Sums:
-    """Counts of each gene, and of all genes, over some cells."""
-
-    counts: NDArray[np.float64]
-    total: float = 0.0
-    n_cells: int = 0
-
-    def add(self, cells: _Cells, chosen: Mask) -> None:
-        """Add the chosen cells of a block."""
-        self.counts += np.asarray(cells.counts[chosen].sum(axis=0), dtype=np.float64).ravel()
-        self.total += float(cells.totals[chosen].sum())
-        self.n_cells += int(chosen.sum())
-
-    def shares(self) -> NDArray[np.float64]:
-        """Share of each gene in the RNA of the cells."""
-        return self.counts / max(self.total, 1.0)
+    block: Block
+    columns: NDArray[np.intp]
+    members: Mask
 
 
 @dataclass
@@ -99,35 +83,43 @@ class _State:
 
     rule: StateRule
     genes: StateGenes
-    parent: _Sums
-    outside: _Sums
+    parent: Mask
+    outside: Mask
     note: str = ""
     matched: pd.DataFrame = field(default_factory=pd.DataFrame)
-    cells: pd.Index = field(default_factory=lambda: pd.Index([], dtype=object))
     call: StateCall | None = None
+
+    @property
+    def columns(self) -> pd.Index:
+        """The genes that the call is made from."""
+        return pd.Index(dict.fromkeys([*self.genes.genes, *self.matched.to_numpy().ravel()]), dtype=object)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Score and call.
 
     Counts are read block by block, twice: for the scores and for how strongly genes are expressed in the
-    parents, and for the genes that the calls need. No more than one block is in memory with all its genes.
+    parents, and for the genes that the calls need. No more than some blocks are in memory with all their
+    genes.
     """
     settings: States = arguments.settings
     cohort = _survey(arguments)
     sets = match_marker_sets(cohort.markers, cohort.genes)
-    states = [_new_state(rule, cohort) for rule in RULES]
-    scores = _score(cohort, sets, states, settings)
-    _choose_random_genes(states, cohort, settings)
-    _call(states, cohort, settings)
-    table = _add_calls(scores, states)
+    states = _new_states(cohort)
+    table, sums = _score(cohort, sets, states, settings)
+    _choose_random_genes(states, sums, cohort, settings)
+    _call(states, sums, cohort, settings)
+    n_scored = table.shape[1]
+    table.insert(0, names.CELL, cohort.types.index.to_numpy(dtype=object))
+    for name, called in _calls(states, len(table)).items():
+        table[name] = called
     storage.write_table(table, arguments.output)
     calls = {state.rule.state: _rule_of(state, settings) for state in states}
     storage.write_table(rule_table(sets.coverage, settings.min_coverage, calls), arguments.rules)
-    log.info("%d cells, %d of %d sets scored", len(table), scores.shape[1] - 1, len(sets.set_ids))
+    log.info("%d cells, %d of %d sets scored", len(table), n_scored, len(sets.set_ids))
     for state in states:
         found = state.note if state.call is None else f"{state.call.called.sum()} called"
-        log.info("%s: %s, of %d %s cells", state.rule.state, found, state.parent.n_cells, state.rule.parent)
+        log.info("%s: %s, of %d %s cells", state.rule.state, found, state.parent.sum(), state.rule.parent)
 
 
 def _survey(arguments: argparse.Namespace) -> _Cohort:
@@ -142,11 +134,12 @@ def _survey(arguments: argparse.Namespace) -> _Cohort:
             "%d genes are in every sample, of up to %d; the others are not used", len(genes), max(sizes)
         )
     species = species_of([read_part(counts, "obs", ["species"]) for counts, _ in pairs], "--counts")
-    blocks = plan_blocks(pairs, max_gib=arguments.compute.block_gib)
+    compute: Compute = arguments.compute
+    blocks = plan_blocks(pairs, max_gib=compute.block_gib)
+    over = Blocks(blocks, compute.dask_scheduler, arguments.threads)
+    columns = {path: positions(panel, genes) for path, panel in panels.items()}
     types = _types_of([quality for _, quality in pairs], arguments.cell_types)
-    markers = read_markers(species)
-    parents = markers.groupby("set_id")["parent"].first()
-    return _Cohort(blocks, panels, types, genes, min(sizes), markers, parents)
+    return _Cohort(over, columns, types, genes, min(sizes), read_markers(species))
 
 
 def _types_of(quality: list[Path], path: Path) -> pd.DataFrame:
@@ -171,96 +164,92 @@ def _types_of(quality: list[Path], path: Path) -> pd.DataFrame:
     return types.reindex(kept)
 
 
-def _new_state(rule: StateRule, cohort: _Cohort) -> _State:
-    genes = informative_genes(rule, cohort.markers, cohort.genes)
-    return _State(rule, genes, _Sums(np.zeros(len(cohort.genes))), _Sums(np.zeros(len(cohort.genes))))
-
-
-def _read(cohort: _Cohort) -> Iterator[_Cells]:
-    """Read one block after the other."""
-    start = 0
-    for block in cohort.blocks:
-        counts = read_block(block)
-        columns = positions(cohort.panels[block.path], cohort.genes)
-        whole = np.array_equal(columns, np.arange(counts.shape[1]))
-        shared = counts if whole else sparse.csr_matrix(counts[:, columns])
-        types = cohort.types.iloc[start : start + block.n_cells]
-        start += block.n_cells
-        yield _Cells(shared, np.asarray(counts.sum(axis=1), dtype=np.float64).ravel(), types)
-
-
-def _score(cohort: _Cohort, sets: MarkerSets, states: list[_State], settings: States) -> pd.DataFrame:
-    """Score every cell, and sum the counts of each state's parent and of the cells outside."""
-    max_rank = capped_max_rank(settings.max_rank, cohort.smallest_panel)
-    frames = []
-    for cells in _read(cohort):
-        parts = score_signatures(
-            cells.counts, cohort.genes, sets, max_rank=max_rank, min_coverage=settings.min_coverage
+def _new_states(cohort: _Cohort) -> list[_State]:
+    parents = cohort.markers.groupby("set_id")["parent"].first()
+    lineages, kinds = (cohort.types[name].to_numpy(dtype=object) for name in (names.LINEAGE, names.CELL_TYPE))
+    return [
+        _State(
+            rule=rule,
+            genes=informative_genes(rule, cohort.markers, cohort.genes),
+            parent=find_parent_cells(rule, lineages, kinds, parents),
+            outside=np.asarray((lineages != rule.parent) & (lineages != names.UNKNOWN)),
         )
-        scores = combine_directions(*parts).rename(columns=names.score_column)
-        scores.insert(0, names.CELL, cells.types.index.to_numpy(dtype=object))
+        for rule in RULES
+    ]
+
+
+def _tasks(cohort: _Cohort, groups: list[Mask]) -> list[_Task]:
+    """Cut groups of cells as the counts are cut."""
+    over = cohort.over
+    return [
+        _Task(block, cohort.columns[block.path], members)
+        for block, members in zip(over.blocks, over.split(np.stack(groups)), strict=True)
+    ]
+
+
+def _score(
+    cohort: _Cohort, sets: MarkerSets, states: list[_State], settings: States
+) -> tuple[pd.DataFrame, GeneSums]:
+    """Score every cell, and sum the counts of each state's parent and, behind them, of the cells outside."""
+    max_rank = capped_max_rank(settings.max_rank, cohort.smallest_panel)
+    score = partial(_score_block, cohort.genes, sets, max_rank, settings.min_coverage)
+    groups = [*(state.parent for state in states), *(state.outside for state in states)]
+    found = cohort.over.map(score, _tasks(cohort, groups))
+    scores, sums = next(found)
+    frames = [scores]
+    for scores, more in found:
         frames.append(scores)
-        for state in states:
-            state.parent.add(cells, _in_parent(state.rule, cells, cohort))
-            state.outside.add(cells, _outside(state.rule, cells))
-    return pd.concat(frames, ignore_index=True)
+        sums = sums.add(more)
+    return pd.concat(frames, ignore_index=True), sums
 
 
-def _in_parent(rule: StateRule, cells: _Cells, cohort: _Cohort) -> Mask:
-    lineages, kinds = (cells.types[name].to_numpy(dtype=object) for name in (names.LINEAGE, names.CELL_TYPE))
-    return find_parent_cells(rule, lineages, kinds, cohort.parents)
+def _score_block(
+    genes: pd.Index, sets: MarkerSets, max_rank: int, min_coverage: float, task: _Task
+) -> tuple[pd.DataFrame, GeneSums]:
+    counts, cell_totals = read_genes(task.block, task.columns)
+    parts = score_signatures(counts, genes, sets, max_rank=max_rank, min_coverage=min_coverage)
+    scores = combine_directions(*parts).rename(columns=names.score_column)
+    return scores, sum_groups(counts, cell_totals, task.members)
 
 
-def _outside(rule: StateRule, cells: _Cells) -> Mask:
-    lineage = cells.types[names.LINEAGE].to_numpy(dtype=object)
-    return np.asarray((lineage != rule.parent) & (lineage != names.UNKNOWN))
-
-
-def _choose_random_genes(states: list[_State], cohort: _Cohort, settings: States) -> None:
+def _choose_random_genes(states: list[_State], sums: GeneSums, cohort: _Cohort, settings: States) -> None:
     """Choose genes for the random sets of each state, or note why it cannot be called."""
     candidates = np.flatnonzero(~cohort.genes.isin(cohort.markers["gene"]))
-    for state in states:
+    for place, state in enumerate(states):
         state.note = _obstacle(state, settings, len(candidates))
         if not state.note:
             targets = positions(cohort.genes, state.genes.genes)
-            drawn = matched_genes(state.parent.shares(), targets, candidates)
+            drawn = matched_genes(sums.shares(place), targets, candidates)
             state.matched = pd.DataFrame(cohort.genes.to_numpy()[drawn], index=list(state.genes.genes))
 
 
 def _obstacle(state: _State, settings: States, n_candidates: int) -> str:
-    if state.parent.n_cells < settings.min_parent_cells:
-        return f"not testable: {state.parent.n_cells} {state.rule.parent} cells"
+    n_parent, n_outside = int(state.parent.sum()), int(state.outside.sum())
+    if n_parent < settings.min_parent_cells:
+        return f"not testable: {n_parent} {state.rule.parent} cells"
     if state.genes.coverage < settings.min_coverage or not state.genes.positive:
         return f"not testable: {state.genes.coverage:.0%} of the positive genes are in the data"
-    if state.rule.reference == "outside" and state.outside.n_cells < settings.min_parent_cells:
-        return f"not testable: {state.outside.n_cells} cells of other lineages to compare with"
+    if state.rule.reference == "outside" and n_outside < settings.min_parent_cells:
+        return f"not testable: {n_outside} cells of other lineages to compare with"
     if n_candidates < N_MATCHED:
         return f"not testable: {n_candidates} genes for random sets"
     return ""
 
 
-def _call(states: list[_State], cohort: _Cohort, settings: States) -> None:
+def _call(states: list[_State], sums: GeneSums, cohort: _Cohort, settings: States) -> None:
     """Read the genes of each state in its parent cells, and call it."""
-    testable = [state for state in states if not state.note]
-    columns = {s.rule.state: _columns(s) for s in testable}
-    counts: dict[str, list[sparse.csr_matrix]] = {state: [] for state in columns}
-    totals: dict[str, list[NDArray[np.float64]]] = {state: [] for state in columns}
-    parents: dict[str, list[pd.Index]] = {state: [] for state in columns}
-    for cells in _read(cohort) if testable else ():
-        for state in testable:
-            name, chosen = state.rule.state, np.flatnonzero(_in_parent(state.rule, cells, cohort))
-            where = positions(cohort.genes, columns[name])
-            counts[name].append(sparse.csr_matrix(cells.counts[chosen][:, where], dtype=np.float64))
-            totals[name].append(cells.totals[chosen])
-            parents[name].append(cells.types.index[chosen])
-    for state in testable:
-        name = state.rule.state
-        outside = pd.Series(state.outside.shares(), index=cohort.genes)
-        state.cells = pd.Index(np.concatenate(parents[name]), dtype=object)
+    testable = [(place, state) for place, state in enumerate(states) if not state.note]
+    if not testable:
+        return
+    wanted = [positions(cohort.genes, state.columns) for _, state in testable]
+    tasks = _tasks(cohort, [state.parent for _, state in testable])
+    parts = list(cohort.over.map(partial(_genes_of_block, wanted), tasks))
+    for (place, state), of_state in zip(testable, zip(*parts, strict=True), strict=True):
+        outside = pd.Series(sums.shares(len(states) + place), index=cohort.genes)
         state.call = call_state(
-            sparse.csr_matrix(sparse.vstack(counts[name], format="csr")),
-            np.concatenate(totals[name]),
-            columns[name],
+            sparse.csr_matrix(sparse.vstack([counts for counts, _ in of_state], format="csr")),
+            np.concatenate([cell_totals for _, cell_totals in of_state]),
+            state.columns,
             state.genes,
             state.matched,
             reference_shares=outside if state.rule.reference == "outside" else None,
@@ -271,25 +260,31 @@ def _call(states: list[_State], cohort: _Cohort, settings: States) -> None:
         )
 
 
-def _columns(state: _State) -> pd.Index:
-    return pd.Index(dict.fromkeys([*state.genes.genes, *state.matched.to_numpy().ravel()]), dtype=object)
+def _genes_of_block(
+    wanted: list[NDArray[np.intp]], task: _Task
+) -> list[tuple[sparse.csr_matrix, NDArray[np.float64]]]:
+    """Take, for each group of cells, the counts of its genes and the totals."""
+    counts, cell_totals = read_genes(task.block, task.columns)
+    return [
+        (sparse.csr_matrix(counts[cells][:, genes], dtype=np.float64), cell_totals[cells])
+        for genes, cells in zip(wanted, task.members, strict=True)
+    ]
 
 
-def _add_calls(scores: pd.DataFrame, states: list[_State]) -> pd.DataFrame:
-    """Add a column of calls for each state; of one that is not testable every value is missing."""
-    table = scores.copy()
-    for name in names.STATES:
-        table[names.call_column(name)] = pd.array([pd.NA] * len(table), dtype="boolean")
+def _calls(states: list[_State], n_cells: int) -> dict[str, pd.api.extensions.ExtensionArray]:
+    """Make a column of calls for each state; of one that is not testable every value is missing."""
+    found = {name: pd.array([pd.NA] * n_cells, dtype="boolean") for name in names.STATES}
     for state in states:
         if state.call is not None:
-            called = state.cells[state.call.called]
-            table[names.call_column(state.rule.state)] = table[names.CELL].isin(called).astype("boolean")
-    return table
+            called = np.zeros(n_cells, dtype=bool)
+            called[state.parent] = state.call.called
+            found[state.rule.state] = pd.array(called, dtype="boolean")
+    return {names.call_column(name): column for name, column in found.items()}
 
 
 def _rule_of(state: _State, settings: States) -> dict[str, object]:
     rule = describe_rule(state.rule, state.genes, settings.fold_change, settings.false_call_rate)
-    facts = {"rule": rule, "n_parent": state.parent.n_cells, "parent": state.rule.parent}
+    facts = {"rule": rule, "n_parent": int(state.parent.sum()), "parent": state.rule.parent}
     if state.call is None:
         return facts | {"note": state.note}
     return facts | {
