@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from benchmarks.quality import as_markdown, between_marks
+from benchmarks.quality import as_markdown, between_marks, document
 from benchmarks.record import COLUMNS, Figure, figure_table, write_figures
 
 ROOT = Path(__file__).parents[1]
@@ -54,3 +54,8 @@ def test_every_measured_figure_with_a_target_says_whether_it_is_met():
             continue
         assert list(table.columns) == list(COLUMNS)
         assert table.loc[table["target"] != "", "met"].isin(["true", "false"]).all()
+
+
+def test_the_page_of_quality_shows_what_was_last_measured():
+    page = (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
+    assert document(page, ROOT / "benchmarks" / "results") == page
