@@ -77,10 +77,39 @@ def plan_blocks(pairs: Sequence[tuple[Path, Path]], *, max_gib: float) -> list[B
             raise InputError(
                 what, quality, "delete the file and run again, so that it is made from the counts"
             )
-        for start, stop in _cut(pointers, int(max_gib * 2**30 / BYTES_PER_ENTRY)):
-            if keep[start:stop].any():
-                found.append(Block(counts, start, stop, keep[start:stop]))
+        found += _blocks_of(counts, pointers, keep, max_gib)
     return found
+
+
+def cut_blocks(path: Path, keep: NDArray[np.bool_], *, max_gib: float) -> list[Block]:
+    """Cut the wanted cells of one file into blocks that a worker can hold.
+
+    Parameters
+    ----------
+    path
+        A matrix by cell, such as `counts.h5ad`.
+    keep
+        Which of its cells are wanted.
+    max_gib
+        As in `plan_blocks`.
+
+    Returns
+    -------
+    Blocks in the order of the cells; those without a wanted cell are left out.
+
+    Raises
+    ------
+    InputError
+        The file is missing or is no matrix by cell.
+    """
+    return _blocks_of(path, _row_pointers(path), keep, max_gib)
+
+
+def _blocks_of(
+    path: Path, pointers: NDArray[np.int64], keep: NDArray[np.bool_], max_gib: float
+) -> list[Block]:
+    cuts = _cut(pointers, int(max_gib * 2**30 / BYTES_PER_ENTRY))
+    return [Block(path, start, stop, keep[start:stop]) for start, stop in cuts if keep[start:stop].any()]
 
 
 def _row_pointers(path: Path) -> NDArray[np.int64]:
@@ -91,6 +120,11 @@ def _row_pointers(path: Path) -> NDArray[np.int64]:
         raise InputError(msg, path, "run the step `ingest`")
     with h5py.File(path) as handle:
         return np.asarray(_by_cell(handle, path)["indptr"][:], dtype=np.int64)
+
+
+def count_entries(path: Path) -> int:
+    """Count the stored entries of a matrix by cell, of all cells; see `cut_blocks` for errors."""
+    return int(_row_pointers(path)[-1])
 
 
 def _by_cell(handle: h5py.File, path: Path) -> h5py.Group:

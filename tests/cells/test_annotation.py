@@ -156,9 +156,14 @@ def test_log_likelihood_is_that_of_scipy():
 
 def test_profiles_are_shares_drawn_to_the_prior():
     counts = sparse.csr_matrix(np.array([[10.0, 0], [30, 0], [0, 8]]))
-    membership = sparse.csr_matrix(np.array([[1.0, 0], [1, 0], [0, 0]]))
-    profiles = learn_profiles(counts, np.array([2000.0, 4000, 9]), membership, np.array([0.001, 0.002]))
-    assert profiles == pytest.approx(np.array([[42 / 8000, 4 / 8000], [0.001, 0.002]]))
+    totals, prior = np.array([2000.0, 4000, 9]), np.array([0.001, 0.002])
+    expected = np.array([[42 / 8000, 4 / 8000], [0.001, 0.002]])
+    labels = learn_profiles(counts, totals, np.array([0, 0, -1]), np.tile(prior, (2, 1)))
+    assert labels == pytest.approx(expected)
+    shares = learn_profiles(counts, totals, np.array([[1.0, 0], [1, 0], [0, 0]]), prior)
+    assert shares == pytest.approx(expected)
+    half = learn_profiles(counts, totals, np.array([[0.5], [0], [0]]), prior)
+    assert half == pytest.approx(np.array([[7 / 3000, 4 / 3000]]))
 
 
 def test_cd4_and_cd8_are_told_by_their_own_genes():

@@ -72,9 +72,15 @@ def score(folder, types="cell_types.parquet", output="states.parquet", settings=
     return step("score-states", *inputs(folder, samples), *types, *outputs, settings=settings)
 
 
-def collect(folder, output="cells.parquet", states="states.parquet", samples=SAMPLES):
+def collect(
+    folder,
+    output="cells.parquet",
+    states="states.parquet",
+    samples=SAMPLES,
+    clusters="clusters.parquet",
+):
     counts = [folder / f"{sample.name}.h5ad" for sample in samples]
-    tables = ("--clusters", folder / "clusters.parquet", "--cell-types", folder / "cell_types.parquet")
+    tables = ("--clusters", folder / clusters, "--cell-types", folder / "cell_types.parquet")
     return step(
         "collect-cells",
         *("--counts", *counts, *tables, "--states", folder / states, "--output", folder / output),
@@ -152,6 +158,49 @@ def test_all_that_is_known_of_a_cell_is_in_one_table(cohort):
     assert {"score_ter_cell", "is_ter_cell"} <= set(cells)
 
 
+def test_what_the_sheet_says_is_stored_as_categories_and_reads_as_it_was(cohort, tmp_path):
+    names_of_samples = [sample.name for sample in SAMPLES]
+    for sample in names_of_samples:
+        cells = ad.read_h5ad(cohort / f"{sample}.h5ad")
+        cells.obs["age"] = 60.5 if sample == names_of_samples[0] else 70
+        if sample == names_of_samples[1]:
+            cells.obs["site"] = "lung"
+        cells.obs["pct_intronic"] = 1.0  # measured, not of the sheet
+        storage.write_cells(cells, tmp_path / f"{sample}.h5ad")
+    for name in ("clusters", "cell_types", "states"):
+        (tmp_path / f"{name}.parquet").write_bytes((cohort / f"{name}.parquet").read_bytes())
+    assert collect(tmp_path) == 0
+    cells = storage.read_table(tmp_path / "cells.parquet").set_index("cell")
+    obs = pd.concat([ad.read_h5ad(tmp_path / f"{sample}.h5ad").obs for sample in names_of_samples])
+    obs = obs.loc[cells.index]
+    columns = ["sample", "patient", "environment", "species", "timepoint", "sex", "site"]
+    assert all(isinstance(cells[column].dtype, pd.CategoricalDtype) for column in columns)
+    expected = obs[columns].astype(object)
+    pd.testing.assert_frame_equal(
+        cells[columns].astype(object).where(cells[columns].notna(), None),
+        expected.where(expected.notna(), None),
+        check_names=False,
+    )
+    assert cells["site"].notna().sum() == (obs["sample"] == names_of_samples[1]).sum()
+    assert cells["age"].tolist() == obs["age"].tolist()
+    assert "pct_intronic" not in cells
+    types = [
+        storage.read_table(cohort / f"{name}.parquet").set_index("cell") for name in ("cell_types", "states")
+    ]
+    for column in ("lineage", "cell_type", "cell_type_confidence"):
+        pd.testing.assert_series_equal(cells[column], types[0][column], check_index=False)
+    pd.testing.assert_frame_equal(cells[types[1].columns], types[1])
+
+
+def test_tables_in_another_order_are_joined_by_cell(cohort):
+    for name in ("states", "clusters"):
+        table = storage.read_table(cohort / f"{name}.parquet")
+        storage.write_table(table.iloc[::-1], cohort / f"turned_{name}.parquet")
+    assert collect(cohort, "turned.parquet", "turned_states.parquet", clusters="turned_clusters.parquet") == 0
+    first, again = (storage.read_table(cohort / name) for name in ("cells.parquet", "turned.parquet"))
+    pd.testing.assert_frame_equal(first, again)
+
+
 def test_a_second_run_gives_the_same_files(cohort):
     assert annotate(cohort, "again_types.parquet") == 0
     assert score(cohort, output="again.parquet") == 0
@@ -166,6 +215,40 @@ def test_blocks_of_cells_change_no_score_and_no_call(cohort):
     assert step("score-states", *words) == 0
     assert paths[0].read_bytes() == (cohort / "states.parquet").read_bytes()
     assert paths[1].read_text() == (cohort / "states.tsv").read_text()
+
+
+@pytest.mark.parametrize(("block_gib", "threads"), [(1e-4, 1), (1e-4, 2), (0.5, 2)])
+def test_blocks_and_threads_change_no_cell_type(cohort, tmp_path, block_gib, threads):
+    words = [
+        *inputs(cohort),
+        "--clusters",
+        cohort / "clusters.parquet",
+        "--output",
+        tmp_path / "types.parquet",
+    ]
+    words += ["--compute", json.dumps({"block_gib": block_gib}), "--threads", threads]
+    assert step("annotate", *words) == 0
+    assert (tmp_path / "types.parquet").read_bytes() == (cohort / "cell_types.parquet").read_bytes()
+
+
+def test_marker_genes_that_a_sample_lacks_are_used_in_none(cohort, tmp_path, caplog):
+    first, second = SAMPLES[:2]
+    for sample, dropped in ((first, ["CD3D", "MS4A1"]), (second, ["LYZ"])):
+        cells = ad.read_h5ad(cohort / f"{sample.name}.h5ad")
+        cells = cells[:, ~cells.var_names.isin(dropped)].copy()
+        both = cells[:, ::-1].copy() if sample is second else cells
+        storage.write_cells(both, tmp_path / f"{sample.name}.h5ad")
+        quality = (cohort / f"{sample.name}.parquet").read_bytes()
+        (tmp_path / f"{sample.name}.parquet").write_bytes(quality)
+    types = storage.read_table(cohort / "clusters.parquet")
+    own = types[types["cell"].str.startswith((first.name, second.name))]
+    storage.write_table(own, tmp_path / "clusters.parquet")
+    assert annotate(tmp_path, samples=SAMPLES[:2]) == 0
+    assert "3 marker genes are not in every sample" in caplog.text
+    found = storage.read_table(tmp_path / "cell_types.parquet").set_index("cell")
+    assert not found["evidence"].str.contains("CD3D|MS4A1|LYZ").any()
+    truth = truth_of(cohort).loc[found.index, "source_true_lineage"].astype(str)
+    assert (found["lineage"] == truth).mean() > 0.97
 
 
 def test_states_without_parent_cells_are_not_testable(cohort):
@@ -221,6 +304,13 @@ def test_tables_of_other_cells_are_refused(cohort, capsys):
     assert "short_states.parquet" in message
     message = fail(capsys, collect(cohort, "bad.parquet", samples=SAMPLES[1:]))
     assert "cells are missing" in message
+    message = fail(capsys, collect(cohort, "bad.parquet", "no_states.parquet"))
+    assert "the table does not exist" in message
+    storage.write_table(states.drop(columns="cell"), cohort / "bare_states.parquet")
+    message = fail(capsys, collect(cohort, "bad.parquet", "bare_states.parquet"))
+    assert "lacks the column cell" in message
+    message = fail(capsys, collect(cohort, "bad.parquet", samples=[*SAMPLES, SAMPLES[0]]))
+    assert "stands twice" in message
     assert not (cohort / "bad.parquet").exists()
 
 
@@ -244,6 +334,22 @@ def test_bad_inputs_are_told(cohort, tmp_path, capsys):
         "annotate", *two, "--clusters", cohort / "clusters.parquet", "--output", tmp_path / "x.parquet"
     )
     assert "several species: human, mouse" in fail(capsys, code)
+
+
+def test_quality_of_other_cells_or_in_another_order_is_refused(cohort, tmp_path, capsys):
+    name = "p1_blood_before"
+    (tmp_path / f"{name}.h5ad").write_bytes((cohort / f"{name}.h5ad").read_bytes())
+    quality = storage.read_table(cohort / f"{name}.parquet")
+    storage.write_table(quality.iloc[::-1], tmp_path / f"{name}.parquet")
+    assert "stand in another order" in fail(capsys, annotate_one(tmp_path, cohort, None))
+    renamed = quality.assign(cell=["p9:AAA", *quality["cell"].iloc[1:]])
+    storage.write_table(renamed, tmp_path / f"{name}.parquet")
+    assert "1 cells are missing and 1 are extra" in fail(capsys, annotate_one(tmp_path, cohort, None))
+    storage.write_table(quality, tmp_path / f"{name}.parquet")
+    message = fail(capsys, annotate_one(tmp_path, cohort, None))  # the clusters are those of four samples
+    assert "clusters.parquet" in message
+    (tmp_path / f"{name}.h5ad").unlink()
+    assert "the counts do not exist" in fail(capsys, annotate_one(tmp_path, cohort, None))
 
 
 def annotate_one(folder, cohort, settings):

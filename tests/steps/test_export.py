@@ -12,6 +12,7 @@ import pytest
 from scipy import sparse
 
 from stietime.errors import InputError
+from stietime.settings import Compute
 from stietime.steps import export
 from stietime.storage import write_cells, write_table
 
@@ -49,12 +50,16 @@ def cohort_files(tmp_path):
     return tmp_path
 
 
-def _run(folder, *samples, corrected=()):
+def _run(folder, *samples, corrected=(), block_gib=0.5):
     counts = [folder / f"{sample}.h5ad" for sample in samples or COUNTS]
     tables = {name: folder / f"{name}.parquet" for name in ("cells", "embedding")}
     export.run(
         argparse.Namespace(
-            counts=counts, **tables, ambient_corrected=corrected, output=folder / "cohort.h5ad"
+            counts=counts,
+            **tables,
+            ambient_corrected=corrected,
+            compute=Compute(block_gib=block_gib),
+            output=folder / "cohort.h5ad",
         )
     )
     return ad.read_h5ad(folder / "cohort.h5ad")
@@ -66,6 +71,77 @@ def test_counts_are_those_of_the_files_in_the_order_of_the_cells(cohort_files):
     assert cohort.var_names.tolist() == ["CD3D", "LYZ"]
     assert cohort.layers["counts"].toarray().tolist() == [[4, 0], [1, 3], [1, 7]]
     assert cohort.layers["counts"].dtype == np.int32
+
+
+def in_memory(folder, tables):
+    """The cohort put together in memory: the independent reference of what the step writes by blocks."""
+    cells, embedding = (tables[name].set_index("cell") for name in ("cells", "embedding"))
+    parts = [ad.read_h5ad(folder / f"{sample}.h5ad") for sample in GENES]
+    together = ad.concat(parts, join="inner")[cells.index]
+    counts = sparse.csr_matrix(together.X).astype(np.int32)
+    scaled = counts.multiply(1e4 / np.asarray(counts.sum(axis=1), dtype=np.float64)).tocsr()
+    return together.var_names, counts, np.log1p(scaled), embedding.loc[cells.index]
+
+
+@pytest.mark.parametrize("block_gib", [0.5, 3e-6, 1e-9])
+@pytest.mark.parametrize("order", ["of files", "turned"])
+def test_every_slot_is_that_of_a_cohort_put_together_in_memory(tmp_path, block_gib, order):
+    rng = np.random.default_rng(3)
+    universe = np.array([f"G{place}" for place in range(60)])
+    panels, ids = {"a": universe[:50], "b": universe[10:][::-1]}, []
+    for sample, n_cells in (("a", 70), ("b", 40)):
+        index = pd.Index([f"{sample}:c{place}" for place in range(n_cells)])
+        counts = sparse.csr_matrix(rng.poisson(0.7, (n_cells, len(panels[sample]))).astype(np.int32))
+        made = ad.AnnData(counts, pd.DataFrame(index=index), pd.DataFrame(index=panels[sample]))
+        write_cells(made, tmp_path / f"{sample}.h5ad")
+        ids.append(index[rng.random(n_cells) < 0.8])
+    kept = ids[0].append(ids[1]) if order == "of files" else ids[1][::-1].append(ids[0])
+    cells = pd.DataFrame({"cell": kept, "sample": [cell[0] for cell in kept], "patient": "p1"})
+    cells["sample"] = cells["sample"].astype("category")
+    cells["site"] = pd.Categorical(np.where(np.arange(len(kept)) % 2, "", "lung"))
+    cells["score_x"] = rng.random(len(kept)).astype(np.float32)
+    cells["is_texp"] = pd.array(rng.random(len(kept)) < 0.5, dtype="boolean")
+    embedding = pd.DataFrame({"cell": kept, **{f"pca_{n}": rng.random(len(kept)) for n in (1, 2)}})
+    tables = {"cells": cells, "embedding": embedding.sample(frac=1, random_state=0)}
+    for name, table in tables.items():
+        write_table(table, tmp_path / f"{name}.parquet")
+    cohort = _run(tmp_path, block_gib=block_gib)
+    genes, counts, expression, placed = in_memory(tmp_path, tables)
+    assert cohort.obs_names.tolist() == kept.tolist()
+    assert cohort.var_names.tolist() == genes.tolist()
+    assert (cohort.layers["counts"] != counts).nnz == 0
+    assert cohort.X.dtype == np.float32
+    np.testing.assert_allclose(cohort.X.toarray(), expression.toarray(), rtol=1e-6)
+    np.testing.assert_array_equal(cohort.obsm["X_pca"], placed.to_numpy(dtype=np.float32))
+    assert cohort.obs["score_x"].tolist() == cells["score_x"].tolist()
+    assert cohort.obs["is_texp"].tolist() == cells["is_texp"].tolist()
+    assert cohort.obs["site"].cat.categories.tolist() == ["lung"]
+    assert cohort.obs["site"].isna().tolist() == (cells["site"] == "").tolist()
+
+
+def test_cells_of_two_samples_that_alternate_are_refused_and_nothing_is_left(cohort_files):
+    for name in ("cells", "embedding"):
+        path = cohort_files / f"{name}.parquet"
+        table = pd.read_parquet(path).set_index("cell").loc[["a:c2", "b:c0", "a:c0"]].reset_index()
+        write_table(table, path)
+    before = sorted(path.name for path in cohort_files.iterdir())
+    with pytest.raises(InputError, match="cells of other samples stand among those of a"):
+        _run(cohort_files)
+    assert sorted(path.name for path in cohort_files.iterdir()) == before
+
+
+def test_a_sample_given_twice_or_missing_or_not_by_cell_is_refused(cohort_files):
+    with pytest.raises(InputError, match="1 cells stand twice in the counts, such as b:c0"):
+        _run(cohort_files, "a", "b", "b")
+    with pytest.raises(InputError, match="the counts do not exist"):
+        _run(cohort_files, "a", "c")
+    cells = ad.read_h5ad(cohort_files / "b.h5ad")
+    cells.X = sparse.csc_matrix(cells.X)
+    write_cells(cells, cohort_files / "b.h5ad")
+    with pytest.raises(InputError, match="not as csr_matrix"):
+        _run(cohort_files)
+    assert not (cohort_files / "cohort.h5ad").exists()
+    assert not list(cohort_files.glob(".*partial*"))
 
 
 def test_corrected_values_are_a_layer_beside_the_counts(cohort_files):

@@ -95,9 +95,11 @@ rule annotate:
         OUT.log("annotate"),
     params:
         settings=PLAN.options("annotation"),
+        compute=PLAN.options("compute"),
     shell:
-        "stietime step annotate --counts {input.counts:q} --quality {input.quality:q} --clusters"
-        " {input.clusters:q} --settings {params.settings:q} --output {output.cell_types:q} 2> {log:q}"
+        "stietime step annotate --threads {threads} --counts {input.counts:q} --quality {input.quality:q}"
+        " --clusters {input.clusters:q} --settings {params.settings:q} --compute {params.compute:q}"
+        " --output {output.cell_types:q} 2> {log:q}"
 
 
 rule score_states:

@@ -61,7 +61,9 @@ rule export:
         cohort=OUT.cohort,
     log:
         OUT.log("export"),
+    params:
+        compute=PLAN.options("compute"),
     shell:
-        "stietime step export --counts {input.counts:q} --cells {input.cells:q}"
-        " --embedding {input.embedding:q} --ambient-corrected {input.corrected:q} --output {output.cohort:q}"
+        "stietime step export --counts {input.counts:q} --cells {input.cells:q} --embedding {input.embedding:q}"
+        " --ambient-corrected {input.corrected:q} --compute {params.compute:q} --output {output.cohort:q}"
         " 2> {log:q}"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from stietime.cells.cell_types import (
     LINEAGE_OF,
@@ -21,8 +20,16 @@ from stietime.cells.cell_types import (
     supporting_genes,
     without_lineage_genes,
 )
-from stietime.cells.classify import MarkerCounts, Probabilities, classify, divide_t_cells, lean_on_clusters
+from stietime.cells.classify import (
+    MarkerCounts,
+    Probabilities,
+    classify,
+    divide_t_cells,
+    lean_on_clusters,
+    pieces,
+)
 from stietime.cells.clear_cells import MIN_COVERAGE, find_clear_cells
+from stietime.cells.count_kernels import most_abundant
 from stietime.cells.marker_sets import match_marker_sets, positions
 from stietime.names import CELL_TYPE, CONFIDENCE, LINEAGE, UNKNOWN
 
@@ -72,6 +79,7 @@ def annotate_cells(
     min_margin: float = 0.15,
     min_confidence: float = 0.5,
     cluster_weight: float = 0.5,
+    n_threads: int = 1,
 ) -> pd.DataFrame:
     """Give every cell a lineage and a cell type.
 
@@ -98,6 +106,8 @@ def annotate_cells(
         A cell whose lineage is less probable is `unknown`.
     cluster_weight
         Weight of the cluster against an undecided cell.
+    n_threads
+        Threads; the result does not depend on them.
 
     Returns
     -------
@@ -106,16 +116,19 @@ def annotate_cells(
     lineage, the most abundant first, comma-separated).
     """
     sets = match_marker_sets(without_lineage_genes(markers), data.genes, list(SETS), weighted=True)
-    clear = find_clear_cells(
-        data.counts[:, positions(data.genes, sets.genes)], data.totals, sets, min_margin=min_margin
-    )
-    found = classify(data, sets, clear)
+    columns = positions(data.genes, sets.genes)
+    clear = [
+        find_clear_cells(data.counts[some][:, columns], data.totals[some], sets, min_margin=min_margin)
+        for some in pieces(len(data.totals))
+    ]
+    found = classify(data, sets, np.concatenate(clear), n_threads=n_threads)
     if clusters is not None:
         found = lean_on_clusters(found, clusters, cluster_weight)
-    found = divide_t_cells(found, data, markers)
-    supports = supporting_genes(markers, list(data.genes))
-    lineage = _choose_lineages(found, data, supports, min_confidence)
-    return _table(found, lineage, _evidence(data, supports, lineage))
+    found = divide_t_cells(found, data, markers, n_threads=n_threads)
+    lineage, shown = _choose_lineages(
+        found, data, supporting_genes(markers, list(data.genes)), min_confidence
+    )
+    return _table(found, lineage, _name_genes(shown, data.genes))
 
 
 def _belongs(found: Probabilities) -> NDArray[np.bool_]:
@@ -126,46 +139,61 @@ def _belongs(found: Probabilities) -> NDArray[np.bool_]:
 
 def _choose_lineages(
     found: Probabilities, data: MarkerCounts, supports: NDArray[np.bool_], min_confidence: float
-) -> NDArray[np.intp]:
-    """Position of each cell's lineage in `LINEAGES`; for an unknown cell the number of lineages."""
-    probability = found.matrix @ _belongs(found).astype(np.float64)
-    best = probability.argmax(axis=1)
-    shown = (data.counts > 0).astype(np.float64) @ supports.T.astype(np.float64)
-    n_shown = np.column_stack([shown, np.zeros(len(best))])[np.arange(len(best)), best]
-    return np.where((probability.max(axis=1) < min_confidence) | (n_shown == 0), len(LINEAGES), best)
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Choose the lineage of each cell.
+
+    Returns
+    -------
+    Its position in `LINEAGES`, for an unknown cell the number of lineages; and the genes that speak for it,
+    cells x `N_EVIDENCE`, -1 where there are fewer.
+    """
+    belongs = _belongs(found).astype(np.float64)
+    best, highest = np.empty(len(data.totals), dtype=np.intp), np.empty(len(data.totals))
+    for some in pieces(len(best)):
+        probability = found.matrix[some] @ belongs
+        best[some], highest[some] = probability.argmax(axis=1), probability.max(axis=1)
+    shown = np.empty((len(best), N_EVIDENCE), dtype=np.intp)
+    wanted = np.vstack([supports, np.zeros((1, supports.shape[1]), dtype=bool)])
+    most_abundant((data.counts.indptr, data.counts.indices, data.counts.data), best, wanted, shown)
+    unknown = (highest < min_confidence) | (shown[:, 0] < 0)
+    shown[unknown] = -1
+    return np.where(unknown, len(LINEAGES), best), shown
 
 
 def _table(found: Probabilities, lineage: NDArray[np.intp], evidence: NDArray[np.object_]) -> pd.DataFrame:
-    cells = np.arange(len(lineage))
-    values, types = found.matrix, np.array(found.types, dtype=object)
-    unknown = lineage == len(LINEAGES)
-    within = np.where(_belongs(found).T[lineage], values, -1)
-    first = np.where(unknown, len(types) - 1, within.argmax(axis=1))
-    others = values.copy()
-    others[cells, first] = -1
-    others[:, -1] = -1  # being unknown is no second choice
-    no_type = 1 - values[:, :-1].max(axis=1, initial=0)
+    types = np.array(found.types, dtype=object)
+    chosen = [_choose_types(found, lineage, some) for some in pieces(len(lineage))]
+    first, confidence, second = (np.concatenate(parts) for parts in zip(*chosen, strict=True))
     return pd.DataFrame(
         {
             LINEAGE: np.array([*LINEAGES, UNKNOWN], dtype=object)[lineage],
             CELL_TYPE: types[first],
-            CONFIDENCE: np.where(unknown, no_type, values[cells, first]),
-            "runner_up": types[others.argmax(axis=1)],
+            CONFIDENCE: confidence,
+            "runner_up": types[second],
             "evidence": evidence,
         }
     )
 
 
-def _evidence(
-    data: MarkerCounts, supports: NDArray[np.bool_], lineage: NDArray[np.intp]
-) -> NDArray[np.object_]:
-    """Name up to five detected genes that speak for the lineage of each cell, the most abundant first."""
-    evidence = np.full(len(lineage), "", dtype=object)
-    for code in np.unique(lineage[lineage < len(LINEAGES)]):
-        cells = np.flatnonzero(lineage == code)
-        genes = data.genes.to_numpy(dtype=object)[supports[code]]
-        counts = sparse.csr_matrix(data.counts[cells][:, supports[code]])
-        for cell, start, stop in zip(cells, counts.indptr[:-1], counts.indptr[1:], strict=True):
-            order = np.argsort(-counts.data[start:stop], kind="stable")[:N_EVIDENCE]
-            evidence[cell] = ",".join(genes[counts.indices[start:stop][order]])
-    return evidence
+def _choose_types(
+    found: Probabilities, lineage: NDArray[np.intp], some: slice
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.intp]]:
+    """Choose the type of some cells within their lineage, how sure it is, and the second type of all."""
+    values, within = found.matrix[some], _belongs(found).T[lineage[some]]
+    cells, unknown = np.arange(len(values)), lineage[some] == len(LINEAGES)
+    first = np.where(unknown, len(found.types) - 1, np.where(within, values, -1).argmax(axis=1))
+    others = values.copy()
+    others[cells, first] = -1
+    others[:, -1] = -1  # being unknown is no second choice
+    no_type = 1 - values[:, :-1].max(axis=1, initial=0)
+    return first, np.where(unknown, no_type, values[cells, first]), others.argmax(axis=1)
+
+
+def _name_genes(shown: NDArray[np.intp], genes: pd.Index) -> NDArray[np.object_]:
+    """Write the genes of each cell out; cells with the same genes share the text."""
+    code = np.zeros(len(shown), dtype=np.int64)
+    for column in shown.T:
+        code, _ = pd.factorize(code * (len(genes) + 1) + column + 1)
+    first, symbols = np.unique(code, return_index=True)[1], genes.to_numpy(dtype=object)
+    texts = [",".join(symbols[row[row >= 0]]) for row in shown[first]]
+    return np.array(texts, dtype=object)[code]

@@ -13,6 +13,7 @@ from scipy.special import softmax
 from stietime.cells.cell_types import CD4_T, CD8_T, LINEAGE_OF, SETS, T_CELL, TYPES, WITHIN_LINEAGE
 from stietime.cells.naive_bayes import (
     background_shares,
+    group_by_depth,
     learn_profiles,
     log_likelihood,
     shares_where_detected,
@@ -21,7 +22,7 @@ from stietime.cells.t_cells import cd8_probability
 from stietime.names import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
@@ -34,6 +35,7 @@ TEMPERATURE: Final = 3.0  # marker genes are not independent: log-likelihoods ar
 CERTAIN: Final = 0.9  # probability from which a cell helps to learn its type's profile again
 UNTOLD: Final = 0.1  # a T cell this near to 0.5 is neither CD4 nor CD8
 _ROUNDS: Final = 2
+_CELLS_AT_ONCE: Final = 16_384  # whose intermediate results are in memory
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,15 @@ class Probabilities:
     matrix: NDArray[np.float64]
 
 
-def classify(data: MarkerCounts, sets: MarkerSets, clear: NDArray[np.intp]) -> Probabilities:
+def pieces(n_cells: int) -> Iterator[slice]:
+    """Cut cells into pieces, so that no step on the way is there for all of them."""
+    for start in range(0, max(n_cells, 1), _CELLS_AT_ONCE):
+        yield slice(start, start + _CELLS_AT_ONCE)
+
+
+def classify(
+    data: MarkerCounts, sets: MarkerSets, clear: NDArray[np.intp], *, n_threads: int = 1
+) -> Probabilities:
     """Judge all cells by profiles that are learned from the clear ones, twice.
 
     The second time the profiles are learned from all cells that are certain. What most types show of each
@@ -85,6 +95,8 @@ def classify(data: MarkerCounts, sets: MarkerSets, clear: NDArray[np.intp]) -> P
         The sets of `cell_types.SETS`.
     clear
         Position of the set of each cell that is clear, -1 for the others (`find_clear_cells`).
+    n_threads
+        Threads; the result does not depend on them.
 
     Returns
     -------
@@ -98,18 +110,24 @@ def classify(data: MarkerCounts, sets: MarkerSets, clear: NDArray[np.intp]) -> P
     code_of_set = np.array([kinds.index(kind) if kind in found else -1 for kind in kind_of_set])
     label = np.where(clear >= 0, code_of_set[clear], -1)
     background = background_shares(data.counts, data.totals)
-    seen = background > 0
-    counts, prior = data.counts[:, seen], _prior_profiles(data, sets, kinds, background)[:, seen]
+    prior, depths = _prior_profiles(data, sets, kinds, background), group_by_depth(data.totals)
     values = np.empty((0, 0))
     for _ in range(_ROUNDS):
-        profiles = learn_profiles(counts, data.totals, _one_hot(label, len(kinds)), prior)
-        nothing = np.median(np.vstack([profiles, background[seen]]), axis=0)
-        values = softmax(
-            log_likelihood(counts, data.totals, np.vstack([profiles, nothing])) / TEMPERATURE, axis=1
+        profiles = learn_profiles(data.counts, data.totals, label, prior)
+        nothing = np.median(np.vstack([profiles, background]), axis=0)
+        values = log_likelihood(
+            data.counts, data.totals, np.vstack([profiles, nothing]), depths, n_threads=n_threads
         )
+        _to_probabilities(values)
         best = values.argmax(axis=1)
         label = np.where((values.max(axis=1) > CERTAIN) & (best < len(kinds)), best, -1)
     return Probabilities((*kinds, UNKNOWN), values)
+
+
+def _to_probabilities(values: Floats) -> None:
+    """Turn log-likelihoods into probabilities, in place."""
+    for some in pieces(len(values)):
+        values[some] = softmax(values[some] / TEMPERATURE, axis=1)
 
 
 def _one_hot(label: NDArray[np.intp], n: int) -> csr_matrix:
@@ -153,13 +171,20 @@ def lean_on_clusters(found: Probabilities, clusters: Sequence[str], weight: floa
     size = np.maximum(np.asarray(members.sum(axis=0)).ravel(), 1)
     mean = (members.T @ found.matrix) / size[:, None]
     lineages, _ = pd.factorize(np.array([LINEAGE_OF.get(kind, kind) for kind in found.types], dtype=object))
-    ordered = np.sort(found.matrix @ _one_hot(lineages, len(found.types)).toarray(), axis=1)
-    lead = ordered[:, -1] - (ordered[:, -2] if len(found.types) > 1 else 0)
-    share = (weight * (1 - lead))[:, None]
-    return Probabilities(found.types, (1 - share) * found.matrix + share * mean[codes])
+    of_lineage = _one_hot(lineages, len(found.types)).toarray()
+    leaned = np.empty_like(found.matrix)
+    for some in pieces(len(leaned)):
+        own = found.matrix[some]
+        ordered = np.sort(own @ of_lineage, axis=1)
+        lead = ordered[:, -1] - (ordered[:, -2] if len(found.types) > 1 else 0)
+        share = (weight * (1 - lead))[:, None]
+        leaned[some] = (1 - share) * own + share * mean[codes[some]]
+    return Probabilities(found.types, leaned)
 
 
-def divide_t_cells(found: Probabilities, data: MarkerCounts, markers: pd.DataFrame) -> Probabilities:
+def divide_t_cells(
+    found: Probabilities, data: MarkerCounts, markers: pd.DataFrame, *, n_threads: int = 1
+) -> Probabilities:
     """Divide the probability of T cells between CD4 and CD8; cells that cannot be told stay T cells.
 
     Parameters
@@ -170,6 +195,8 @@ def divide_t_cells(found: Probabilities, data: MarkerCounts, markers: pd.DataFra
         Counts of the marker genes.
     markers
         The marker table.
+    n_threads
+        Threads; the result does not depend on them.
     """
     ours = np.array([LINEAGE_OF.get(kind) == T_CELL for kind in found.types])
     of_t_cell, rest = found.matrix[:, ours].sum(axis=1), found.matrix[:, ~ours]
@@ -177,7 +204,9 @@ def divide_t_cells(found: Probabilities, data: MarkerCounts, markers: pd.DataFra
     known = markers[markers["direction"] == "positive"].groupby("set_id")["gene"].agg(set)
     defining = [sorted(known.get(name, set()) - known.get(T_CELL, set())) for name in (CD4_T, CD8_T)]
     cd8 = np.full(len(of_t_cell), np.nan)
-    cd8[t_cells] = cd8_probability(data.counts[t_cells], data.totals[t_cells], data.genes, *defining)
+    cd8[t_cells] = cd8_probability(
+        data.counts[t_cells], data.totals[t_cells], data.genes, *defining, n_threads=n_threads
+    )
     told = np.isfinite(cd8) & (np.abs(cd8 - 0.5) >= UNTOLD)
     cd8 = np.where(told, cd8, 0)
     parts = np.column_stack([np.where(told, 1 - cd8, 0), cd8, ~told]) * of_t_cell[:, None]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from scipy.special import expit
 
-from stietime.cells.naive_bayes import background_shares, learn_profiles, log_likelihood
+from stietime.cells.naive_bayes import background_shares, group_by_depth, learn_profiles, log_likelihood
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
+
+    from stietime.cells.naive_bayes import Depths
 
     Floats = NDArray[np.float64]
 
@@ -24,7 +26,13 @@ _START: Final = {"cd8": 0.95, "cd4": 0.05, "neither": 0.3}
 
 
 def cd8_probability(
-    counts: csr_matrix, totals: Floats, genes: pd.Index, cd4_genes: Sequence[str], cd8_genes: Sequence[str]
+    counts: csr_matrix,
+    totals: Floats,
+    genes: pd.Index,
+    cd4_genes: Sequence[str],
+    cd8_genes: Sequence[str],
+    *,
+    n_threads: int = 1,
 ) -> Floats:
     """Probability that a T cell is CD8 rather than CD4.
 
@@ -43,6 +51,8 @@ def cd8_probability(
         Gene symbols of the columns.
     cd4_genes, cd8_genes
         Genes that define the two.
+    n_threads
+        Threads; the result does not depend on them.
 
     Returns
     -------
@@ -51,16 +61,17 @@ def cd8_probability(
     first, second = genes.isin(list(cd4_genes)), genes.isin(list(cd8_genes))
     if not (first.any() and second.any()) or counts.shape[0] == 0:
         return np.full(counts.shape[0], np.nan)
-    defining = counts[:, first | second]
-    cd8 = _fit_mixture(defining, totals, _start(counts, first, second))
-    classes = np.column_stack([1 - cd8, cd8])
-    evidence = np.log(cd8.mean() / (1 - cd8.mean())) + np.zeros(len(cd8))
-    background = background_shares(counts, totals)
-    seen = background > 0
-    profiles = learn_profiles(counts[:, seen], totals, classes, background[seen])
-    likelihood = log_likelihood(counts[:, seen], totals, profiles)
-    probability: Floats = expit(evidence + likelihood[:, 1] - likelihood[:, 0])
+    depths = group_by_depth(totals)
+    cd8 = _fit_mixture(counts[:, first | second], totals, _start(counts, first, second), depths, n_threads)
+    odds = np.log(cd8.mean() / (1 - cd8.mean()))
+    profiles = learn_profiles(counts, totals, _classes(cd8), background_shares(counts, totals))
+    likelihood = log_likelihood(counts, totals, profiles, depths, n_threads=n_threads)
+    probability: Floats = expit(odds + likelihood[:, 1] - likelihood[:, 0])
     return probability
+
+
+def _classes(cd8: Floats) -> Floats:
+    return np.column_stack([1 - cd8, cd8])
 
 
 def _start(counts: csr_matrix, first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Floats:
@@ -70,13 +81,11 @@ def _start(counts: csr_matrix, first: NDArray[np.bool_], second: NDArray[np.bool
     return np.select([only_cd8, only_cd4], [_START["cd8"], _START["cd4"]], _START["neither"])
 
 
-def _fit_mixture(counts: csr_matrix, totals: Floats, cd8: Floats) -> Floats:
+def _fit_mixture(counts: csr_matrix, totals: Floats, cd8: Floats, depths: Depths, n_threads: int) -> Floats:
     background = background_shares(counts, totals)
-    seen = background > 0
     for _ in range(_ROUNDS):
-        classes = np.column_stack([1 - cd8, cd8])
-        profiles = learn_profiles(counts[:, seen], totals, classes, background[seen])
-        likelihood = log_likelihood(counts[:, seen], totals, profiles)
+        profiles = learn_profiles(counts, totals, _classes(cd8), background)
+        likelihood = log_likelihood(counts, totals, profiles, depths, n_threads=n_threads)
         share = np.clip(cd8.mean(), 1e-3, 1 - 1e-3)
         updated = expit(np.log(share / (1 - share)) + likelihood[:, 1] - likelihood[:, 0])
         change = np.abs(updated - cd8).max()

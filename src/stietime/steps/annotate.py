@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -11,21 +12,25 @@ import pandas as pd
 from scipy import sparse
 
 from stietime import names, storage
+from stietime.blocks import Block, Blocks, plan_blocks, read_genes
 from stietime.cells.annotation import annotate_cells, lineage_genes, lineages_without_genes
 from stietime.cells.cell_types import lineage_of_given
 from stietime.cells.classify import MarkerCounts
 from stietime.cells.marker_sets import positions
 from stietime.errors import InputError
 from stietime.resources import Species, read_markers
-from stietime.settings import Annotation
-from stietime.steps.arguments import add_path, add_paths, add_settings
+from stietime.settings import Annotation, Compute
+from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
+from stietime.steps.collect_cells import read_part
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    import anndata as ad
+    from numpy.typing import NDArray
+
+    Pairs = Sequence[tuple[Path, Path]]
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +49,7 @@ MARKERS = "markers"
 
 @dataclass(frozen=True)
 class KeptCells:
-    """The kept cells of one sample: their counts (cells x genes), labels and genes."""
+    """Cells of one section: their counts (cells x genes), labels and genes."""
 
     path: Path
     counts: sparse.csr_matrix
@@ -58,24 +63,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_paths(parser, "--quality", "quality of every sample, in the same order (parquet)")
     add_path(parser, "--clusters", "clusters of the kept cells (parquet)")
     add_settings(parser, Annotation)
+    add_compute(parser)
     add_path(parser, "--output", "cell types of the kept cells (parquet)")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Annotate the kept cells of all samples together."""
+    """Annotate the kept cells of all samples together.
+
+    Counts are read block by block, once. What stays in memory of all cells are the counts of marker genes.
+    """
     settings: Annotation = arguments.settings
     pairs, _ = pair_kept(arguments.counts, arguments.quality)
+    cells = pd.Index(np.concatenate([_kept_ids(*pair) for pair in pairs]), dtype=object)
+    labels = {counts: read_part(counts, "obs", [GIVEN, "species"]) for counts, _ in pairs}
+    species = species_of(list(labels.values()), "--counts")
     if settings.method == MARKERS:
-        obs, data, species = _gather(read_kept(*pair) for pair in pairs)
-        clusters = _clusters_of(obs, arguments.clusters)
-        types = by_markers(data, species, settings, clusters)
+        data = _gather(pairs, species, arguments.compute, arguments.threads)
+        clusters = _clusters_of(cells, arguments.clusters)
+        types = by_markers(data, species, settings, clusters, n_threads=arguments.threads)
     else:
-        samples = [read_kept(*pair) for pair in pairs]
-        obs = pd.concat([sample.obs for sample in samples])
-        types = pd.concat([by_given(s.obs, species_of([s.obs], s.path), s.path) for s in samples])
-    types.insert(0, names.CELL, obs.index.to_numpy(dtype=object))
+        given = [by_given(_kept_only(labels[counts], quality), species, counts) for counts, quality in pairs]
+        types = pd.concat(given)
+    types.insert(0, names.CELL, cells.to_numpy(dtype=object))
     storage.write_table(types, arguments.output)
     log_types(types)
+
+
+def _kept_ids(counts: Path, quality: Path) -> NDArray[np.object_]:
+    """Read the ids of the kept cells of a sample.
+
+    Raises
+    ------
+    InputError
+        The quality is of other cells than the counts, or of the same in another order.
+    """
+    table = storage.read_table(quality, [names.CELL, names.KEEP])
+    cells = read_part(counts, "obs", [])
+    if not cells.index.equals(pd.Index(table[names.CELL], dtype=object)):
+        storage.join_strictly(cells, table[[names.CELL]], quality)
+        msg = "the cells stand in another order than in the counts"
+        raise InputError(msg, quality, "delete the file and run again, so that it is made from the counts")
+    kept: NDArray[np.object_] = cells.index.to_numpy(dtype=object)[table[names.KEEP].to_numpy(dtype=bool)]
+    return kept
+
+
+def _kept_only(labels: pd.DataFrame, quality: Path) -> pd.DataFrame:
+    return labels[storage.read_table(quality, [names.KEEP])[names.KEEP].to_numpy(dtype=bool)]
 
 
 def pair_files(counts: Sequence[Path], quality: Sequence[Path]) -> list[tuple[Path, Path]]:
@@ -141,22 +174,12 @@ def _range_of(reason: str, dropped: pd.DataFrame) -> str:
     return f" ({metric} {dropped[metric].min():.4g} to {dropped[metric].max():.4g})"
 
 
-def read_kept(counts: Path, quality: Path) -> KeptCells:
-    """Read the cells of a sample that quality control kept; there may be none."""
-    cells = storage.read_cells(counts, quality)
-    kept = cast("pd.DataFrame", cells.obs)[names.KEEP].to_numpy(dtype=bool)
-    return _kept_cells(cells[kept], counts)
-
-
 def read_all(counts: Path) -> KeptCells:
     """Read all cells of a section."""
-    return _kept_cells(storage.read_cells(counts), counts)
-
-
-def _kept_cells(cells: ad.AnnData, path: Path) -> KeptCells:
+    cells = storage.read_cells(counts)
     genes = pd.Index(cells.var_names.astype(object))
-    counts = sparse.csr_matrix(cells.X if cells.X is not None else cells.shape)
-    return KeptCells(path, counts, cast("pd.DataFrame", cells.obs), genes)
+    matrix = sparse.csr_matrix(cells.X if cells.X is not None else cells.shape)
+    return KeptCells(counts, matrix, cast("pd.DataFrame", cells.obs), genes)
 
 
 def species_of(frames: Sequence[pd.DataFrame], where: object) -> Species:
@@ -175,36 +198,43 @@ def species_of(frames: Sequence[pd.DataFrame], where: object) -> Species:
     return "mouse" if found == ["mouse"] else "human"
 
 
-def _gather(samples: Iterator[KeptCells]) -> tuple[pd.DataFrame, MarkerCounts, Species]:
-    """Keep the marker genes of every sample; genes that a sample lacks are left out of all."""
-    frames: list[pd.DataFrame] = []
-    parts, totals = [], []
-    for sample in samples:
-        species = species_of([*frames, sample.obs], "--counts")
-        wanted = lineage_genes(read_markers(species), sample.genes)
-        columns = positions(sample.genes, wanted)
-        parts.append((sparse.csr_matrix(sample.counts[:, columns], dtype=np.float64), pd.Index(wanted)))
-        totals.append(np.asarray(sample.counts.sum(axis=1), dtype=np.float64).ravel())
-        frames.append(sample.obs)
-    genes = parts[0][1]
-    for _, others in parts[1:]:
-        genes = genes[genes.isin(others)]
-    counts = sparse.vstack([c[:, positions(g, genes)] for c, g in parts], format="csr")
-    n_lost = len(set().union(*(g for _, g in parts))) - len(genes)
+def _gather(pairs: Pairs, species: Species, compute: Compute, n_threads: int) -> MarkerCounts:
+    """Read the marker genes of all kept cells; genes that a sample lacks are left out of all."""
+    markers = read_markers(species)
+    panels = {counts: read_part(counts, "var", []).index for counts, _ in pairs}
+    known = [set(lineage_genes(markers, panel)) for panel in panels.values()]
+    shared = set.intersection(*known)
+    genes = pd.Index([gene for gene in panels[pairs[0][0]] if gene in shared], dtype=object)
+    n_lost = len(set.union(*known)) - len(genes)
     if n_lost:
         log.warning("%d marker genes are not in every sample and are not used", n_lost)
-    data = MarkerCounts(sparse.csr_matrix(counts), genes, np.concatenate(totals))
-    return pd.concat(frames), data, species_of(frames, "--counts")
+    over = Blocks(plan_blocks(pairs, max_gib=compute.block_gib), compute.dask_scheduler, n_threads)
+    columns = {path: positions(panel, genes) for path, panel in panels.items()}
+    parts = list(over.map(partial(_genes_of_block, columns), over.blocks))
+    counts = sparse.vstack([counts for counts, _ in parts], format="csr")
+    return MarkerCounts(sparse.csr_matrix(counts), genes, np.concatenate([totals for _, totals in parts]))
 
 
-def _clusters_of(obs: pd.DataFrame, path: Path) -> list[str]:
+def _genes_of_block(
+    columns: dict[Path, NDArray[np.intp]], block: Block
+) -> tuple[sparse.csr_matrix, NDArray[np.float64]]:
+    return read_genes(block, columns[block.path])
+
+
+def _clusters_of(cells: pd.Index, path: Path) -> list[str]:
     table = storage.read_table(path, [names.CELL, names.CLUSTER])[[names.CELL, names.CLUSTER]]
-    joined = storage.join_strictly(obs[[]], table, path)
-    return [str(cluster) for cluster in joined[names.CLUSTER]]
+    joined = storage.join_strictly(pd.DataFrame(index=cells), table, path)
+    # the cells of a cluster share its name, of which there would be a million otherwise
+    return joined[names.CLUSTER].astype(str).astype("category").astype(object).tolist()
 
 
 def by_markers(
-    data: MarkerCounts, species: Species, settings: Annotation, clusters: Sequence[str] | None
+    data: MarkerCounts,
+    species: Species,
+    settings: Annotation,
+    clusters: Sequence[str] | None,
+    *,
+    n_threads: int = 1,
 ) -> pd.DataFrame:
     """Annotate by marker sets; see `annotate_cells`."""
     markers = read_markers(species)
@@ -219,6 +249,7 @@ def by_markers(
         min_margin=settings.min_margin,
         min_confidence=settings.min_confidence,
         cluster_weight=settings.cluster_weight,
+        n_threads=n_threads,
     )
 
 

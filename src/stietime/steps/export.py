@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from stietime import names, storage
+from stietime.blocks import count_entries, cut_blocks, read_genes
+from stietime.cells.cell_ontology import ONTOLOGY_TERMS
 from stietime.errors import InputError
-from stietime.steps.arguments import add_optional_paths, add_path, add_paths
+from stietime.steps.arguments import add_compute, add_optional_paths, add_path, add_paths
+from stietime.steps.collect_cells import read_part
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import anndata as ad
+    from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
+
+    from stietime.settings import Compute
 
 log = logging.getLogger(__name__)
 
@@ -27,34 +33,6 @@ SLOTS: Final = {"pca": names.PCA_SLOT, "harmony": names.HARMONY_SLOT, "umap": na
 ORGANISMS: Final = {"human": ("Homo sapiens", "NCBITaxon:9606"), "mouse": ("Mus musculus", "NCBITaxon:10090")}
 # our columns under the names of the CELLxGENE schema; where ours is already called so, it stays
 CELLXGENE_NAMES: Final = {"donor_id": names.PATIENT, "assay": "chemistry", "disease": "cancer"}
-ONTOLOGY_TERMS: Final = {
-    "t_cell": "CL:0000084",
-    "cd4_t": "CL:0000624",
-    "cd8_t": "CL:0000625",
-    "gamma_delta_t": "CL:0000798",
-    "nk": "CL:0000623",
-    "b_cell": "CL:0000236",
-    "plasma": "CL:0000786",
-    "monocyte": "CL:0000576",
-    "mono_cd14": "CL:0000860",
-    "mono_cd16": "CL:0000875",
-    "macrophage": "CL:0000235",
-    "dc": "CL:0000451",
-    "cdc1": "CL:0002394",
-    "cdc2": "CL:0002399",
-    "pdc": "CL:0000784",
-    "neutrophil": "CL:0000775",
-    "mast": "CL:0000097",
-    "basophil": "CL:0000767",
-    "eosinophil": "CL:0000771",
-    "platelet": "CL:0000233",
-    "erythroid": "CL:0000764",
-    "epithelial": "CL:0000066",
-    "fibroblast": "CL:0000057",
-    "pericyte": "CL:0000669",
-    "endothelial": "CL:0000115",
-    "hepatocyte": "CL:0000182",
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,170 +42,185 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "--embedding", "embedding.parquet of the cohort")
     corrected = "ambient_corrected.h5ad of every sample, for a layer of that name"
     add_optional_paths(parser, "--ambient-corrected", corrected)
+    add_compute(parser)
     add_path(parser, "--output", "cohort.h5ad to write")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Read every sample and table and write the cohort."""
-    cells = storage.read_table(arguments.cells, [names.CELL, names.SAMPLE, names.PATIENT])
-    embedding = storage.read_table(arguments.embedding, [names.CELL])
-    cohort = assemble(arguments.counts, cells, embedding, where=arguments.embedding)
-    if arguments.ambient_corrected:
-        genes = list(cohort.var_names)
-        cohort.layers[CORRECTED_LAYER] = corrected_layer(arguments.ambient_corrected, cohort.obs_names, genes)
-    storage.write_cells(cohort, arguments.output)
-    left_out = sum(len(genes) for genes in cohort.uns["genes_left_out"].values())
-    log.info("%d cells x %d genes of %d samples", *cohort.shape, cells[names.SAMPLE].nunique())
-    log.info("%d genes left out of a sample because another sample does not measure them", left_out)
-
-
-def assemble(
-    paths: Sequence[Path], cells: pd.DataFrame, embedding: pd.DataFrame, *, where: object
-) -> ad.AnnData:
-    """Put counts, annotation and embedding of a cohort together.
-
-    A gene that some sample does not measure is left out: filled up with zeros it would look measured and
-    absent. What each sample loses is listed in `uns["genes_left_out"]`.
-
-    Parameters
-    ----------
-    paths
-        `counts.h5ad` of every sample.
-    cells
-        One row per kept cell, as `collect-cells` writes it; its order is kept.
-    embedding
-        One row per kept cell: pca_*, harmony_*, umap_*.
-    where
-        The file of the embedding, for messages.
-
-    Returns
-    -------
-    Cells x genes. `X`: log1p of counts scaled to 10,000 per cell over the genes that are kept (float32);
-    `layers["counts"]`: counts (int32); `obsm`: X_pca, X_pca_harmony, X_umap; `uns["<column>_colors"]`.
+    """Write the cohort: its tables first, then its matrices block by block.
 
     Raises
     ------
     InputError
         A cell has no counts or no embedding, or no gene is measured in every sample.
     """
-    import anndata as ad
+    cells = storage.read_table(arguments.cells, [names.CELL, names.SAMPLE, names.PATIENT])
+    embedding = storage.read_table(arguments.embedding, [names.CELL])
+    order = pd.Index(cells[names.CELL], dtype=object)
+    samples = _find_samples(arguments.counts, order)
+    genes = _shared_genes(samples)
+    corrected = _find_samples(arguments.ambient_corrected, order) if arguments.ambient_corrected else []
+    _check_genes(corrected, genes)
+    cohort = assemble(cells, embedding, genes, where=arguments.embedding)
+    left_out = {sample.name: sample.genes[~sample.genes.isin(genes)].to_numpy() for sample in samples}
+    cohort.uns["genes_left_out"] = {sample: lost for sample, lost in left_out.items() if len(lost)}
+    compute: Compute = arguments.compute
+    with storage.atomic_path(arguments.output) as partial:
+        storage.write_cells(cohort, partial)
+        for found, read in ((samples, _counts), (corrected, _corrected)):
+            blocks = read(found, genes, compute.block_gib)
+            storage.append_cells(partial, blocks, n_entries=sum(count_entries(s.path) for s in found))
+    log.info("%d cells x %d genes of %d samples", *cohort.shape, len(samples))
+    n_lost = sum(len(lost) for lost in left_out.values())
+    log.info("%d genes left out of a sample because another sample does not measure them", n_lost)
 
-    from stietime.cells.normalisation import log_normalise
+
+class _Sample(NamedTuple):
+    """The cells of one file that are in the cohort: `keep` of the file's, and their rows in the cohort."""
+
+    name: str
+    path: Path
+    genes: pd.Index
+    keep: NDArray[np.bool_]
+    places: NDArray[np.intp]
+
+    def columns(self, genes: pd.Index) -> NDArray[np.intp]:
+        """Say where genes stand in the file; -1 for one that is not there."""
+        return np.asarray(self.genes.get_indexer(genes))
+
+
+def _find_samples(paths: Sequence[Path], order: pd.Index) -> list[_Sample]:
+    """Find the cells of the cohort in the files; a file without any is left out.
+
+    Raises
+    ------
+    InputError
+        A cell is in none of the files or in two, or the cells of a file do not stand together in the cohort.
+    """
+    samples = []
+    for path in paths:
+        cells = read_part(path, "obs", []).index
+        places = np.asarray(order.get_indexer(cells))
+        keep = places >= 0
+        if keep.any():
+            name = str(cells[keep][0]).partition(":")[0]  # a barcode may hold a colon, a sample never does
+            samples.append(_Sample(name, path, read_part(path, "var", []).index, keep, places[keep]))
+        else:
+            log.warning("%s: no cell is kept, the sample is not in the cohort's file", path)
+    _check_cells(samples, order, ", ".join(map(str, paths)))
+    return samples
+
+
+def _check_cells(samples: list[_Sample], order: pd.Index, where: str) -> None:
+    n_found = np.zeros(len(order), dtype=int)
+    for sample in samples:
+        np.add.at(n_found, sample.places, 1)
+    missing, twice = order[n_found == 0], order[n_found > 1]
+    if len(missing):
+        msg = f"{len(missing)} cells have no counts, such as {missing[0]}"
+        raise InputError(msg, where, "give the counts of every sample")
+    if len(twice):
+        msg = f"{len(twice)} cells stand twice in the counts, such as {twice[0]}"
+        raise InputError(msg, where, "give the counts of every sample once")
+    for sample in samples:
+        if np.ptp(sample.places) >= len(sample.places):
+            msg = f"cells of other samples stand among those of {sample.name} in the table of cells"
+            raise InputError(msg, sample.path, "run the step `collect-cells` again")
+
+
+def _shared_genes(samples: Sequence[_Sample]) -> pd.Index:
+    """List the genes that every sample measures, in the order of the first sample.
+
+    A gene that some sample does not measure is left out: filled up with zeros it would look measured and
+    absent. What each sample loses is listed in `uns["genes_left_out"]`.
+
+    Raises
+    ------
+    InputError
+        There is no such gene.
+    """
+    common = set(samples[0].genes).intersection(*(sample.genes for sample in samples[1:]))
+    genes = samples[0].genes[samples[0].genes.isin(common)]
+    if not len(genes):
+        msg, where = "no gene is measured in every sample", ", ".join(str(sample.path) for sample in samples)
+        raise InputError(msg, where, "leave out samples of another panel or species")
+    return genes
+
+
+def _check_genes(samples: Sequence[_Sample], genes: pd.Index) -> None:
+    for sample in samples:
+        lacking = genes[sample.columns(genes) < 0]
+        if len(lacking):
+            msg = f"{len(lacking)} genes of the counts are missing, such as {lacking[0]}"
+            fix = "delete the file and run again, so that it is made from the counts"
+            raise InputError(msg, sample.path, fix)
+
+
+def assemble(cells: pd.DataFrame, embedding: pd.DataFrame, genes: pd.Index, *, where: object) -> ad.AnnData:
+    """Put annotation and embedding of a cohort together, without its matrices.
+
+    Parameters
+    ----------
+    cells
+        One row per kept cell, as `collect-cells` writes it; its order is kept.
+    embedding
+        One row per kept cell: pca_*, harmony_*, umap_*.
+    genes
+        Genes that every sample measures.
+    where
+        The file of the embedding, for messages.
+
+    Returns
+    -------
+    Cells x genes: `obs`; `obsm`: X_pca, X_pca_harmony, X_umap; `uns["<column>_colors"]`.
+
+    Raises
+    ------
+    InputError
+        The embedding is of other cells.
+    """
+    import anndata as ad
 
     obs = cells.set_index(names.CELL)
     placed = storage.join_strictly(obs[[]], embedding, where)
-    counts, genes, left_out = stack_counts(paths, obs.index)
-    cohort = ad.AnnData(X=log_normalise(counts), obs=describe(obs), var=pd.DataFrame(index=pd.Index(genes)))
-    cohort.layers[names.COUNTS_LAYER] = counts
+    cohort = ad.AnnData(obs=describe(obs), var=pd.DataFrame(index=genes))
     for prefix, slot in SLOTS.items():
         columns = [column for column in placed.columns if column.startswith(f"{prefix}_")]
         if columns:
             cohort.obsm[slot] = placed[columns].to_numpy(dtype=np.float32)
-    cohort.uns["genes_left_out"] = left_out
     cohort.uns["X_is"] = "log1p of counts scaled to 10,000 per cell; Harmony corrected the embedding only"
     _add_colours(cohort)
     return cohort
 
 
-def stack_counts(
-    paths: Sequence[Path], order: pd.Index
-) -> tuple[csr_matrix, list[str], dict[str, np.ndarray[Any, Any]]]:
-    """Stack the counts of the kept cells over the genes that every sample measures.
+def _counts(samples: Sequence[_Sample], genes: pd.Index, max_gib: float) -> Iterator[dict[str, csr_matrix]]:
+    """Read the counts of all cells, and take logarithms over the genes that are kept."""
+    from stietime.cells.normalisation import log_normalise
 
-    Parameters
-    ----------
-    paths
-        `counts.h5ad` of every sample.
-    order
-        Ids of the kept cells, in the order of the result.
-
-    Returns
-    -------
-    Counts (cells x genes, int32), the genes in the order of the first sample, and for each sample that loses
-    genes which ones.
-
-    Raises
-    ------
-    InputError
-        A cell has no counts, or no gene is measured in every sample.
-    """
-    samples = []
-    for path in paths:
-        part = _kept_part(path, order)
-        if part.n_obs:
-            samples.append(part)
-        else:
-            log.warning("%s: no cell is kept, the sample is not in the cohort's file", path)
-    if not samples:
-        msg = "no kept cell is in the counts"
-        raise InputError(msg, ", ".join(map(str, paths)), "run the chain again from the step `ingest`")
-    common = set(samples[0].var_names).intersection(*(part.var_names for part in samples[1:]))
-    genes = [gene for gene in samples[0].var_names if gene in common]
-    if not genes:
-        msg = "no gene is measured in every sample"
-        raise InputError(msg, ", ".join(map(str, paths)), "leave out samples of another panel or species")
-    left_out = {
-        _sample_of(part): part.var_names[~part.var_names.isin(common)].to_numpy(dtype=object)
-        for part in samples
-    }
-    counts = _stacked(samples, genes, order, paths).astype(np.int32)
-    return counts, genes, {sample: lost for sample, lost in left_out.items() if len(lost)}
+    for counts in _rows(samples, genes, max_gib):
+        whole = counts.astype(np.int32, copy=False)
+        yield {"X": log_normalise(whole), f"layers/{names.COUNTS_LAYER}": whole}
 
 
-def corrected_layer(paths: Sequence[Path], order: pd.Index, genes: list[str]) -> csr_matrix:
-    """Stack the values that the correction for ambient RNA left.
-
-    Parameters
-    ----------
-    paths
-        `ambient_corrected.h5ad` of every sample.
-    order
-        Ids of the kept cells, in the order of the result.
-    genes
-        Genes that every sample measures.
-
-    Returns
-    -------
-    Cells x genes, float32.
-
-    Raises
-    ------
-    InputError
-        A cell or a gene is in none of the files.
-    """
-    samples = []
-    for path in paths:
-        part = _kept_part(path, order)
-        lacking = pd.Index(genes).difference(part.var_names)
-        samples.append(part)
-        if part.n_obs and len(lacking):
-            msg = f"{len(lacking)} genes of the counts are missing, such as {lacking[0]}"
-            raise InputError(msg, path, "delete the file and run again, so that it is made from the counts")
-    return _stacked([part for part in samples if part.n_obs], genes, order, paths).astype(np.float32)
+def _corrected(
+    samples: Sequence[_Sample], genes: pd.Index, max_gib: float
+) -> Iterator[dict[str, csr_matrix]]:
+    """Read what the correction for ambient RNA left of the counts."""
+    for values in _rows(samples, genes, max_gib):
+        yield {f"layers/{CORRECTED_LAYER}": values.astype(np.float32, copy=False)}
 
 
-def _stacked(
-    samples: list[ad.AnnData], genes: list[str], order: pd.Index, paths: Sequence[Path]
-) -> csr_matrix:
-    """Stack matrices over the same genes, and put the cells in order."""
+def _rows(samples: Sequence[_Sample], genes: pd.Index, max_gib: float) -> Iterator[csr_matrix]:
+    """Read the cells of all samples in the order of the cohort, some at a time."""
     from scipy import sparse
 
-    found = pd.Index([name for part in samples for name in part.obs_names])
-    missing = order.difference(found)
-    if len(missing):
-        msg = f"{len(missing)} cells have no counts, such as {missing[0]}"
-        raise InputError(msg, ", ".join(map(str, paths)), "give the counts of every sample")
-    stacked = sparse.vstack([sparse.csr_matrix(part[:, genes].X) for part in samples], format="csr")
-    return stacked[found.get_indexer(order)]
-
-
-def _kept_part(path: Path, order: pd.Index) -> ad.AnnData:
-    cells = storage.read_cells(path)
-    return cells[cells.obs_names.isin(order)].copy()
-
-
-def _sample_of(cells: ad.AnnData) -> str:
-    return str(cells.obs_names[0]).partition(":")[0]  # a barcode may hold a colon, a sample never does
+    for sample in sorted(samples, key=lambda sample: sample.places.min()):
+        blocks = cut_blocks(sample.path, sample.keep, max_gib=max_gib)
+        parts = (read_genes(block, sample.columns(genes))[0] for block in blocks)
+        if (np.diff(sample.places) > 0).all():
+            yield from parts
+        else:  # the file has another order than the cohort, so its cells have to be there together
+            yield sparse.vstack(list(parts), format="csr")[np.argsort(sample.places)]
 
 
 def describe(obs: pd.DataFrame) -> pd.DataFrame:
@@ -245,14 +238,16 @@ def describe(obs: pd.DataFrame) -> pd.DataFrame:
     """
     from stietime.report.labels import label
 
-    described = obs.copy()
+    described = obs.copy(deep=False)
+    for column in obs.select_dtypes("category").columns:
+        described[column] = obs[column].astype(object)
     for theirs, ours in CELLXGENE_NAMES.items():
         if ours in obs.columns and theirs not in obs.columns:
-            described[theirs] = obs[ours]
+            described[theirs] = described[ours]
     if "species" in obs.columns:
-        described["organism"] = obs["species"].map({key: name for key, (name, _) in ORGANISMS.items()})
+        described["organism"] = described["species"].map({key: name for key, (name, _) in ORGANISMS.items()})
         terms = {key: term for key, (_, term) in ORGANISMS.items()}
-        described["organism_ontology_term_id"] = obs["species"].map(terms)
+        described["organism_ontology_term_id"] = described["species"].map(terms)
     if names.CELL_TYPE in obs.columns:
         kinds = obs[names.CELL_TYPE].astype(str)
         described["cell_type_label"] = kinds.map({kind: label(kind) for kind in kinds.unique()})
