@@ -131,8 +131,15 @@ def test_every_patient_weighs_the_same_and_only_pairs_count():
     assert verdict(samples, paired=False)["imbalance"] == pytest.approx(1 / 3)
 
 
-def test_two_study_patients_have_no_pairs_to_be_confounded():
+def test_two_studies_without_a_pair_are_confounded_all_the_same():
     found = verdict(TWO_STUDIES, paired=True)
+    assert (found["level"], bool(found["confounded"])) == ("fully", True)
+    assert found["note"].startswith("confounded with batch: blood study in the first arm, tumour study")
+
+
+def test_arms_with_nothing_to_compare_are_not_called_confounded():
+    shared = TWO_STUDIES.assign(batch="one")
+    found = verdict(shared, paired=True)
     assert (found["level"], bool(found["confounded"])) == ("no samples", False)
     assert found["note"] == "no patient has samples in both arms"
     none = judge_contrasts(
@@ -167,14 +174,28 @@ def test_a_fully_confounded_design_is_told_with_what_can_still_be_concluded():
     relations = relate_factors(TWO_STUDIES, ["batch", "patient"])
     table = judge_contrasts(TWO_STUDIES, blood_against_tumour(TWO_STUDIES, paired=False))
     corrected = design_notices(relations, table, ["batch"])
-    assert "takes what differs between values of environment out of the embedding" in corrected[0]
+    assert "takes what differs between environments out of the embedding" in corrected[0]
     assert (
         "Cell types within each environment, and comparisons within each batch, still hold." in corrected[0]
     )
-    assert corrected[1].startswith("Nothing can be concluded from stie_vs_time (confounded with batch")
+    assert corrected[1].startswith("Nothing can be concluded from “stie_vs_time” (confounded with batch")
     assert corrected[1].endswith("No contrast of the cohort is free of it.")
     plain = design_notices(relations, table)
-    assert plain[0].endswith("What differs between values of environment may be a difference of batch.")
+    assert plain[0].endswith("What differs between environments may be a difference of batch.")
+
+
+def test_a_batch_of_one_environment_among_others_is_told():
+    samples = sheet(
+        *((f"p{i}", where, "a") for i in range(3) for where in ("STIE", "TIME")),
+        *((f"q{i}", where, "b") for i in range(3) for where in ("STIE", "TIME")),
+        ("r", "TIME", "c"),
+    )
+    told = design_notices(relate_factors(samples, ["batch", "patient"]), judge_contrasts(samples, {}))
+    assert told == [
+        "batch and environment cannot be told apart in part: 1 of 3 values of batch hold one environment "
+        "(c: TIME). What is seen there may be a difference of batch; comparisons of environments rest on the "
+        "other batches."
+    ]
 
 
 def test_contrasts_that_are_not_affected_are_named():
@@ -184,7 +205,7 @@ def test_contrasts_that_are_not_affected_are_named():
         "other": Arms(patients.iloc[[0, 2]], patients.iloc[[4, 6]], paired=False),
     }
     told = design_notices(relate_factors(TWO_RUNS, ["batch"]), judge_contrasts(TWO_RUNS, arms), ["batch"])
-    assert told[-1].endswith("Not affected: other.")
+    assert told[-1].endswith("Not affected: “other”.")
 
 
 def test_one_patient_per_batch_is_told_when_it_is_corrected():

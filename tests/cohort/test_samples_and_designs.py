@@ -126,6 +126,17 @@ def test_cancers_and_treatments_are_told_apart(name_samples):
     assert len(found) == 9 - 1  # no HCC patient had the combined treatment
 
 
+def test_a_contrast_without_a_pair_keeps_the_cancer_of_its_patients(name_samples):
+    found = contrasts_of(
+        name_samples,
+        ("a", "p1", "STIE", "before", "", "NSCLC"),
+        ("b", "p2", "STIE", "before", "", "NSCLC"),
+        ("c", "q1", "TIME", "before", "", "NSCLC"),
+    )
+    assert len(found["stie_vs_time"].patients) == 0
+    assert (found["stie_vs_time"].cancer, found["stie_vs_time"].treatment) == ("NSCLC", "untreated")
+
+
 def test_donors_serve_every_cancer(name_samples):
     found = contrasts_of(
         name_samples,

@@ -150,7 +150,9 @@ def test_a_shared_file_is_opened_once(project, tmp_path, monkeypatch):
     write_h5ad(tmp_path / "a.h5ad", np.ones((10, 8)))
     opened = []
     original = module._open
-    monkeypatch.setattr(module, "_open", lambda sample: opened.append(sample.sample) or original(sample))
+    monkeypatch.setattr(
+        module, "_open", lambda sample, values: opened.append(sample.sample) or original(sample, values)
+    )
     validate(project(*(cells_row(f"s{i}", subset=f"donor={'ab'[i % 2]}") for i in range(6))))
     assert opened == ["s0"]
 

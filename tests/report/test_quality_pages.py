@@ -340,7 +340,7 @@ def test_a_batch_that_lost_one_environment_to_exclusion_is_warned_of(fabricated)
     write_table(samples.assign(verdict=samples["verdict"].mask(blood, "excluded")), path)
     results = fabricated.open(integration={"batch_column": "patient"})
     told = design.warnings(results, design.count_cells(results))
-    assert any("Batch p1 holds one environment only" in line for line in told)
+    assert any("1 of 3 values of batch hold one environment (p1: TIME)" in line for line in told)
 
 
 def test_a_sample_that_was_never_assessed_is_a_row_too(fabricated):

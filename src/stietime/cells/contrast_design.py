@@ -59,10 +59,10 @@ def judge_contrasts(
 ) -> pd.DataFrame:
     """Say for each contrast whether its arms can be told from a technical factor.
 
-    Every patient weighs the same; in a paired contrast only patients with samples in both arms count, so that
-    a batch that holds both samples of a patient cancels. The imbalance is half the summed difference of the
-    shares that the values of the factor have in the two arms: 0 where the arms are made up alike, 1 where
-    they share no value.
+    Every patient weighs the same; in a paired contrast only patients with samples in both arms count, so
+    that a batch that holds both samples of a patient cancels; where there are none, all count. The imbalance
+    is half the summed difference of the shares that the values of the factor have in the two arms: 0 where
+    the arms are made up alike, 1 where they share no value.
 
     Parameters
     ----------
@@ -77,7 +77,8 @@ def judge_contrasts(
     -------
     One row per contrast and factor: contrast, factor, level, confounded, imbalance, n_values_first,
     n_values_second, note. `confounded` is True where the arms share no value of the factor and an arm has
-    fewer than three values; with three or more in each arm the level is `nested`.
+    fewer than three values; with three or more in each arm the level is `nested`. It is `no samples` where an
+    arm has none, or a paired contrast has no pair and is not confounded either.
     """
     given = [factor for factor in factors if factor in samples and _is_given(samples, factor)]
     rows = [
@@ -93,19 +94,19 @@ def _is_given(samples: pd.DataFrame, factor: str) -> bool:
 
 
 def _judge(values: pd.Series, arms: Arms, factor: str) -> tuple[str, bool, float, int, int, str]:
-    first, second = _shares(values, arms.first, arms), _shares(values, arms.second, arms)
+    no_pairs = arms.paired and not set(arms.first) & set(arms.second)
+    # arms of other patients have nothing to compare, and may be of other batches all the same
+    judged = arms._replace(paired=False) if no_pairs else arms
+    first, second = _shares(values, arms.first, judged), _shares(values, arms.second, judged)
     n_first, n_second = len(first), len(second)
     if not n_first or not n_second:
-        return EMPTY, False, float("nan"), n_first, n_second, _why_empty(arms)
+        return EMPTY, False, float("nan"), n_first, n_second, "an arm has no samples"
     imbalance = float(first.sub(second, fill_value=0).abs().sum() / 2)
     shared = len(first.index.intersection(second.index))
     level = _level(imbalance, shared, min(n_first, n_second), values.nunique())
+    if no_pairs and level != FULLY:
+        return EMPTY, False, float("nan"), n_first, n_second, "no patient has samples in both arms"
     return level, level == FULLY, imbalance, n_first, n_second, _tell(level, factor, first, second, imbalance)
-
-
-def _why_empty(arms: Arms) -> str:
-    both = len(arms.first) and len(arms.second)
-    return "no patient has samples in both arms" if both else "an arm has no samples"
 
 
 def _level(imbalance: float, n_shared: int, fewest: int, n_values: int) -> str:

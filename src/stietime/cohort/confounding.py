@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from stietime.cohort.contrasts import CONFOUNDED, TESTED
 
@@ -11,11 +11,13 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+REASON: Final = "confounded"  # the column that says with what
+
 
 def mark_confounded(table: pd.DataFrame, reasons: Mapping[str, str]) -> pd.DataFrame:
     """Give the tested rows of confounded contrasts the status `confounded`, and every row of them the reason.
 
-    The reason stands before what the note says already, whose end others read.
+    The reason stands in a column of its own, and before what the note says already, whose end others read.
 
     Parameters
     ----------
@@ -27,4 +29,4 @@ def mark_confounded(table: pd.DataFrame, reasons: Mapping[str, str]) -> pd.DataF
     told = table["contrast"].map(dict(reasons)).fillna("").astype(str)
     joint = ((told != "") & (table["note"] != "")).map({True: "; ", False: ""})
     status = table["status"].mask((told != "") & (table["status"] == TESTED), CONFOUNDED)
-    return table.assign(note=told + joint + table["note"], status=status)
+    return table.assign(note=told + joint + table["note"], status=status, **{REASON: told})

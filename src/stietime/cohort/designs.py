@@ -167,7 +167,9 @@ def _labelled(contrast: Contrast, samples: pd.DataFrame, min_pairs: int) -> Cont
         both = set(contrast.first) & set(contrast.second)
         contrast = replace(contrast, paired=len(both) >= min_pairs)
     rows = samples.loc[contrast.first.index]
-    rows = rows[rows[names.PATIENT].isin(contrast.patients)] if contrast.paired else rows
+    # a contrast without a pair is named after all its patients
+    if contrast.paired and len(contrast.patients):
+        rows = rows[rows[names.PATIENT].isin(contrast.patients)]
     cancers = set(rows[CANCER])
     treatments = set(rows[TREATMENT]) if contrast.design == AFTER_VS_BEFORE else {UNTREATED}
     return replace(

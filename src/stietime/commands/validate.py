@@ -136,7 +136,7 @@ def _prepare(
         return None
     key = (sample.file, sample.format)
     if key not in opened:
-        opened[key] = _open(sample)
+        opened[key] = _open(sample, settings.inputs.values)
     contents = opened[key]
     if isinstance(contents, InputError):
         raise contents
@@ -161,12 +161,12 @@ def _check_raw(settings: Settings, sample: Sample, prepared: Prepared | None) ->
     open_raw(sample.raw_file, barcodes, symbols, reading_options(sample, settings.inputs))
 
 
-def _open(sample: Sample) -> Contents | InputError:
+def _open(sample: Sample, values: str) -> Contents | InputError:
     """Open a file once for all samples that share it; an error is kept for each of them."""
     from stietime.inputs.read import glance, open_input
 
     try:
-        contents = open_input(sample.file, sample.format)
+        contents = open_input(sample.file, sample.format, values)
         glance(contents)
     except InputError as error:
         return error

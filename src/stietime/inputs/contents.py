@@ -41,6 +41,8 @@ class Contents:
         Cells x 2, in the file's units, when the file keeps them apart from `obs`.
     intronic
         Reads the percent of the given rows' counts that are unspliced, when the file tells them apart.
+    is_log
+        Whether the values are log1p of normalised counts, from which counts are to be recovered.
     facts
         What is worth telling about the file.
     """
@@ -52,6 +54,7 @@ class Contents:
     glance: Callable[[], NDArray[Any]]
     positions: NDArray[np.float64] | None = None
     intronic: Callable[[Rows], NDArray[np.float64]] | None = None
+    is_log: bool = False
     facts: dict[str, str | int] = field(default_factory=dict)
 
 

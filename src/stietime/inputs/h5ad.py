@@ -14,6 +14,7 @@ from stietime import names
 from stietime.errors import InputError
 from stietime.inputs.contents import Contents, require_cells, require_hdf5
 from stietime.inputs.counts import NEED_COUNTS, problem_with
+from stietime.inputs.log_values import LOG1P, problem_with_log
 from stietime.inputs.splicing import pct_intronic, splicing_layers
 
 if TYPE_CHECKING:
@@ -42,20 +43,23 @@ PLACES = (
     _Place("X", "X", "var"),
     _Place("raw.X", "raw/X", "raw/var"),
 )
+LOG_PLACES = (PLACES[2], PLACES[1])  # raw.X has all genes where X was cut to some, or scaled
 
 
-def open_h5ad(path: Path) -> Contents:
+def open_h5ad(path: Path, values: str = "counts") -> Contents:
     """Open an h5ad; counts are taken from `layers["counts"]`, `X` or `raw.X`, the first that holds some.
 
     Parameters
     ----------
     path
         The file.
+    values
+        With `log1p`, a file that holds no counts is read from `raw.X` or `X`, the first with log values.
 
     Raises
     ------
     InputError
-        It is not an h5ad, none of the places holds whole counts, or layers by splicing do not fit them.
+        It is not an h5ad, none of the places holds what is needed, or layers by splicing do not fit it.
     """
     from anndata.io import read_elem
 
@@ -64,7 +68,7 @@ def open_h5ad(path: Path) -> Contents:
         _require_anndata(handle, path)
         obs = _read_frame(handle["obs"])
         require_cells(len(obs), path)
-        place = _place_of_counts(handle, path)
+        place, is_log = _find_place(handle, values, path)
         var = _read_frame(handle[place.var])
         splicing = splicing_layers(handle, len(obs), path)
         unusable = _why_unusable(handle, splicing)
@@ -81,6 +85,7 @@ def open_h5ad(path: Path) -> Contents:
         glance=partial(_glance_at, path, place),
         positions=positions,
         intronic=partial(pct_intronic, path, splicing) if splicing and not unusable else None,
+        is_log=is_log,
         facts=facts,
     )
 
@@ -115,15 +120,28 @@ def _require_anndata(handle: h5py.File, path: Path) -> None:
         raise InputError(what, path, "read it with anndata 0.7 to 0.10 and write it again")
 
 
-def _place_of_counts(handle: h5py.File, path: Path) -> _Place:
+def _find_place(handle: h5py.File, values: str, path: Path) -> tuple[_Place, bool]:
+    """Find the counts, or where log values are allowed those; and whether it is they."""
     findings = []
     for place in PLACES:
         problem = problem_with(_glance(handle[place.matrix])) if place.matrix in handle else "is not there"
         if not problem:
-            return place
+            return place, False
         findings.append(f"{place.label} {problem}")
-    what = f"no counts were found: {'; '.join(findings)}"
-    raise InputError(what, path, NEED_COUNTS)
+    what, fix = f"no counts were found: {'; '.join(findings)}", NEED_COUNTS
+    logs = [place for place in LOG_PLACES if place.matrix in handle and _holds_log(handle[place.matrix])]
+    if logs and values == LOG1P:
+        return logs[0], True
+    if logs:
+        fix += (
+            ', or set inputs.values to "log1p": counts are then recovered from log values where that can be'
+        )
+    raise InputError(what, path, fix)
+
+
+def _holds_log(element: Any) -> bool:  # noqa: ANN401 - h5py's group or dataset
+    values = _glance(element)
+    return bool(values.size) and not problem_with_log(values)
 
 
 def _glance(element: Any) -> NDArray[Any]:  # noqa: ANN401 - h5py's group or dataset

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,9 +14,11 @@ from stietime.inputs.areas import Areas, find_areas
 from stietime.inputs.cell_table import open_cell_table
 from stietime.inputs.cell_types import given_cell_types
 from stietime.inputs.contents import require_cells
-from stietime.inputs.counts import check_counts, to_counts
+from stietime.inputs.counts import check_counts, problem_with, to_counts
 from stietime.inputs.gene_names import GeneNames, current_symbols, merge_genes
+from stietime.inputs.h5ad import FORMAT as H5AD
 from stietime.inputs.h5ad import open_h5ad
+from stietime.inputs.log_values import LOG1P, Facts, check_log, recover_counts
 from stietime.inputs.positions import positions_um
 from stietime.inputs.subset import as_text, rows_of_subset
 from stietime.inputs.tenx_h5 import open_tenx_h5
@@ -101,8 +103,17 @@ class Prepared:
         return len(set(self.genes.symbols[~self.genes.is_control]))
 
 
-def open_input(path: Path, file_format: str) -> Contents:
+def open_input(path: Path, file_format: str, values: str = "counts") -> Contents:
     """Open a file by the name of its format.
+
+    Parameters
+    ----------
+    path
+        The file or folder.
+    file_format
+        One of `READERS`.
+    values
+        `counts`, or `log1p`: a file that holds no counts may hold log1p of normalised ones.
 
     Raises
     ------
@@ -112,7 +123,12 @@ def open_input(path: Path, file_format: str) -> Contents:
     if file_format not in READERS:
         what = f"the format {file_format!r} is not known"
         raise InputError(what, path, f"use one of {', '.join(READERS)}")
-    return READERS[file_format](path)
+    if file_format == H5AD:
+        return open_h5ad(path, values)
+    contents = READERS[file_format](path)
+    if values != LOG1P or contents.var.empty:
+        return contents
+    return replace(contents, is_log=bool(problem_with(contents.glance())))
 
 
 def prepare(contents: Contents, options: ReadingOptions) -> Prepared:
@@ -164,15 +180,16 @@ def _positions(contents: Contents, rows: NDArray[np.intp], options: ReadingOptio
 
 
 def glance(contents: Contents) -> None:
-    """Check some of the counts of a file without reading them all.
+    """Check some of the values of a file without reading them all.
 
     Raises
     ------
     InputError
-        They are not counts.
+        They are not counts, or not what counts can be recovered from.
     """
     if len(contents.var):
-        check_counts(contents.glance(), contents.path)
+        check = check_log if contents.is_log else check_counts
+        check(contents.glance(), contents.path)
 
 
 def read_prepared(prepared: Prepared) -> ad.AnnData:
@@ -189,12 +206,14 @@ def read_prepared(prepared: Prepared) -> ad.AnnData:
     Raises
     ------
     InputError
-        The counts are not whole, not finite, negative, or all zero.
+        The counts are not whole, not finite, negative, or all zero; or none can be recovered from log values.
     """
     import anndata as ad
 
     contents, genes = prepared.contents, prepared.genes
-    matrix = contents.counts(prepared.rows)
+    matrix, recovered = contents.counts(prepared.rows), Facts()
+    if contents.is_log:
+        matrix, recovered = recover_counts(matrix, contents.obs.iloc[prepared.rows], contents.path)
     if len(contents.var):
         matrix = to_counts(matrix, contents.path)
     controls = matrix[:, np.flatnonzero(genes.is_control)]
@@ -212,15 +231,14 @@ def read_prepared(prepared: Prepared) -> ad.AnnData:
     cells = ad.AnnData(X=matrix, obs=obs, var=pd.DataFrame(index=pd.Index(symbols, dtype=object)))
     if prepared.positions is not None:
         cells.obsm[names.SPATIAL_SLOT] = prepared.positions
-    cells.uns["ingest"] = _facts(prepared, matrix)
+    cells.uns["ingest"] = {**contents.facts, **recovered, **_numbers(prepared, matrix)}
     return cells
 
 
-def _facts(prepared: Prepared, matrix: sparse.csr_matrix) -> dict[str, str | int]:
+def _numbers(prepared: Prepared, matrix: sparse.csr_matrix) -> dict[str, str | int]:
     contents, genes = prepared.contents, prepared.genes
     n_per_cell = np.diff(matrix.indptr)
     return {
-        **contents.facts,
         "n_cells_in_file": len(contents.obs),
         "n_cells": len(prepared.rows),
         "n_cells_without_counts": int((n_per_cell == 0).sum()) if len(contents.var) else 0,

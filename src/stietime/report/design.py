@@ -9,6 +9,7 @@ import pandas as pd
 
 from stietime import names
 from stietime.figures.style import REASON_COLOURS
+from stietime.report.confounding import judged_contrasts, judged_designs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -184,22 +185,6 @@ def count_pairs(results: Results) -> dict[str, int]:
     return {str(timepoint): int(pairs[timepoint]) for timepoint in moments if timepoint in pairs.index}
 
 
-def confounded_batches(rows: pd.DataFrame, batch: str) -> list[str]:
-    """Name the batches that hold one environment only, when the cohort has several of both.
-
-    Parameters
-    ----------
-    rows
-        Rows of the sample sheet.
-    batch
-        Column that holds the batch.
-    """
-    if batch not in rows.columns or rows[batch].nunique() < 2 or rows[names.ENVIRONMENT].nunique() < 2:
-        return []
-    n_environments = rows.groupby(rows[batch].astype(str))[names.ENVIRONMENT].nunique()
-    return sorted(n_environments[n_environments == 1].index)
-
-
 def warnings(results: Results, counts: pd.DataFrame) -> list[str]:
     """Say what limits the conclusions of this cohort, one sentence each.
 
@@ -213,41 +198,13 @@ def warnings(results: Results, counts: pd.DataFrame) -> list[str]:
     rows = results.rows(names.CELLS)
     table = sample_table(results) if len(rows) and results.has("samples") else None
     told, excluded = _verdicts(table) if table is not None else ([], set[str]())
-    judged = _judged_designs(results)
     used = rows[~rows[names.SAMPLE].astype(str).isin(excluded)]
     return [
-        *judged,
-        *_batch_warning(used, results.settings.integration.batch_column, told=bool(judged)),
+        *judged_designs(results, used),
+        *judged_contrasts(results),
         *_lost_samples(rows, counts, excluded),
         *told,
         *_few_patients(results),
-    ]
-
-
-def _judged_designs(results: Results) -> list[str]:
-    """Read what the step `integrate` found of the design: what cannot be told apart."""
-    if not results.has("integration_metrics"):
-        return []
-    table = results.table("integration_metrics", ["embedding", "metric", "note"])
-    found = table.loc[(table["embedding"] == "design") & (table["metric"] == "warning"), "note"]
-    return [f"{words[:1].upper()}{words[1:]}" for words in found.astype(str)]
-
-
-def _batch_warning(rows: pd.DataFrame, column: str, *, told: bool) -> list[str]:
-    alone = confounded_batches(rows, column)
-    if not alone:
-        return []
-    if len(alone) == rows[column].nunique():
-        if told:
-            return []
-        return [
-            "Batch and environment are confounded: every batch holds one environment only. A difference "
-            "between environments cannot be told from a difference between batches, in any table here."
-        ]
-    which = f"Batch {alone[0]} holds" if len(alone) == 1 else f"Batches {', '.join(alone)} hold"
-    return [
-        f"In part, batch and environment are confounded. {which} one environment only, so what is seen there "
-        "cannot be told from the batch; paired comparisons rest on the other batches."
     ]
 
 
@@ -287,9 +244,18 @@ def _lost_samples(rows: pd.DataFrame, counts: pd.DataFrame, excluded: set[str]) 
 
 
 def _few_patients(results: Results) -> list[str]:
-    few = {timepoint: n for timepoint, n in count_pairs(results).items() if n < FEW_PAIRS}
+    pairs = count_pairs(results)
+    few = {timepoint: n for timepoint, n in pairs.items() if n < FEW_PAIRS}
     if not few:
         return []
+    if (
+        not any(pairs.values())
+        and len({names.STIE, names.TIME} & set(results.samples[names.ENVIRONMENT])) == 2
+    ):
+        return [
+            "No patient has both blood and tumour. Blood and tumour are compared within patients, so nothing "
+            "can be tested between them here; contrasts within one environment are not affected."
+        ]
     told = ", ".join(f"{n}{f' {timepoint} treatment' if timepoint else ''}" for timepoint, n in few.items())
     return [
         f"Few patients have both blood and tumour ({told}). With fewer than {FEW_PAIRS} pairs an exact test "

@@ -14,7 +14,7 @@ from stietime.figures.embedding import embedding_panels
 from stietime.figures.states import paired_states
 from stietime.figures.style import ENVIRONMENT_COLOURS, colours_of
 from stietime.report import design
-from stietime.report.blocks import Block, Text, section
+from stietime.report.blocks import Block, section
 from stietime.report.labels import (
     STATE_NAMES,
     STATE_SHORT_NAMES,
@@ -24,18 +24,13 @@ from stietime.report.labels import (
     short_label,
 )
 from stietime.report.pictures import caption_text, picture
-from stietime.report.tables import facts_table, format_percent, format_two_digits, table
+from stietime.report.sections_mixing import mixing_blocks, n_fitted
+from stietime.report.tables import format_percent, format_two_digits, table
 
 if TYPE_CHECKING:
     from stietime.report.results import Results
 
 N_EVIDENCE = 5
-EMBEDDING_NAMES = {"pca": "before (PCA)", "harmony": "after (Harmony)"}
-FACT_NAMES = {
-    "batch_tells_environment": "what batch tells of the environment (tau, 0 to 1)",
-    "harmony_iterations": "rounds of Harmony",
-    "harmony_converged": "Harmony stopped by itself (1: yes)",
-}
 COORDINATES = ("umap_1", "umap_2")
 DRAWING_SEED = 0
 
@@ -91,35 +86,12 @@ def embedding(results: Results) -> list[Block]:
         "Cluster": colours_of(sorted(shown["Cluster"].unique(), key=lambda c: (len(c), c))),
         "Lineage": lineage_colours(),
     }
-    caption = caption_text(
-        "embedding", n=len(every), drawn=len(frame), integration=results.settings.integration
-    )
+    facts = {"n": len(every), "drawn": len(frame), "n_fitted": n_fitted(results)}
+    caption = caption_text("embedding", integration=results.settings.integration, **facts)
     alt = f"Four UMAP pictures of {len(frame):,} cells, coloured by batch, environment, cluster and lineage."
     sources = (results.link("embedding"), results.link("cells"))
     drawing = picture(embedding_panels(shown, panels), alt, caption, sources)
-    return [drawing, *_mixing(results)]
-
-
-def _mixing(results: Results) -> list[Block]:
-    """Set each metric before beside after the correction; what has no such pair is listed as a fact."""
-    statement = Text(caption_text("correction", integration=results.settings.integration))
-    metrics = results.table("integration_metrics", ["embedding", "metric", "value", "ideal"])
-    if "stratum" in metrics:
-        metrics = metrics[(metrics["stratum"] == "all") & (metrics["metric"] != "warning")]
-    mixing = metrics[metrics["metric"].str.startswith("lisi_")]
-    wide = mixing.pivot_table(index="metric", columns="embedding", values="value", sort=False)
-    wide = wide.reindex(columns=[name for name in EMBEDDING_NAMES if name in wide.columns]).reset_index()
-    first = mixing.drop_duplicates("metric").set_index("metric")
-    for column in ("ideal", "n", "note"):
-        if column in first.columns:
-            wide[column] = wide["metric"].map(first[column])
-    wide["metric"] = wide["metric"].str.removeprefix("lisi_").str.replace("_", " ")
-    headers = {**EMBEDDING_NAMES, "metric": "labels counted", "ideal": "fully mixed"}
-    sources = (results.link("integration_metrics"),)
-    others = metrics[~metrics["metric"].str.startswith("lisi_")]
-    facts = dict(zip(others["metric"].replace(FACT_NAMES), others["value"], strict=True))
-    blocks: list[Block] = [statement, table(wide, caption_text("mixing"), headers=headers, sources=sources)]
-    return [*blocks, facts_table(facts, "Facts of the integration.", sources)] if facts else blocks
+    return [drawing, *mixing_blocks(results)]
 
 
 @section("cell-types", "Cell types")

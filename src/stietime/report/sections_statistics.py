@@ -77,6 +77,8 @@ def contrasts(results: Results) -> list[Block]:
 def _forests(contrast: str, rows: pd.DataFrame, results: Results) -> Iterator[Block]:
     tested = rows[rows["p"].notna()]
     yield Heading(labels.contrast_label(contrast))
+    if "confounded" in rows and rows["confounded"].notna().any():
+        yield Box("warning", "Nothing can be concluded from this contrast", (rows["confounded"].iloc[0],))
     if tested.empty:
         reasons = tuple(rows["note"].dropna().value_counts().index[:2])
         yield Box("note", "Nothing is testable in this contrast", reasons)

@@ -53,6 +53,8 @@ class Simulation(Section):
 class Inputs(Section):
     """How input files are read; the sample sheet says which files."""
 
+    values: Literal["counts", "log1p"] = "counts"
+    """counts, or log1p: counts are then recovered from the log values of files that hold no counts."""
     max_genes_missing_symbol_fraction: Fraction = 0.5
     """Largest share of genes that may be without a symbol after old names and Ensembl ids are mapped."""
     x_column: str = "x"

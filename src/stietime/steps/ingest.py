@@ -89,7 +89,7 @@ def read_row(sample: Sample, settings: Inputs) -> ad.AnnData:
         The file is not what its format says, or does not hold counts; or the unfiltered matrix of `raw_path`
         does not fit it.
     """
-    contents = open_input(sample.file, sample.format)
+    contents = open_input(sample.file, sample.format, settings.values)
     options = reading_options(sample, settings)
     cells = read_prepared(prepare(contents, options))
     if sample.modality == names.CELLS:
