@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import batched
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import numpy as np
@@ -13,7 +14,6 @@ from stietime.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     import h5py
     from numpy.typing import NDArray
@@ -36,12 +36,15 @@ class Block:
         First row, and the one after the last.
     keep
         Which of these rows are wanted.
+    folder
+        What the path starts from: workers of a cluster run in folders of their own.
     """
 
     path: Path
     start: int
     stop: int
     keep: NDArray[np.bool_]
+    folder: Path = field(default_factory=Path.cwd)
 
     @property
     def n_cells(self) -> int:
@@ -152,7 +155,7 @@ def read_block(block: Block) -> csr_matrix:
     import h5py
     from scipy import sparse
 
-    with h5py.File(block.path) as handle:
+    with h5py.File(block.folder / block.path) as handle:
         matrix = _by_cell(handle, block.path)
         pointers = matrix["indptr"][block.start : block.stop + 1]
         first, last = int(pointers[0]), int(pointers[-1])
