@@ -3,8 +3,10 @@
 `make benchmark-scale` runs our chain and the plain scanpy script at 10,000, 50,000 and 200,000 cells, that of
 Seurat at 50,000 where it is installed, and our chain alone at 1,000,000; on 2 cores it takes about two hours
 and 15 GB of disk. It writes `scale.tsv`, `scale_stages.tsv`, `scale.json` and `scale.svg` to
-`benchmarks/results/` and the tables of `docs/scale.md`. With `--quick` it runs 5,000 cells, in about four
-minutes, and writes to `results/benchmarks/` only, as does every run of chosen sizes. Before the first size
+`benchmarks/results/` and the tables of `docs/scale.md`. The same cohort on threads and a Dask cluster, the
+mixing of real batches and the cost of starting are measured after the sizes. With `--quick` it runs 5,000
+cells and writes to `results/benchmarks/` only, as does every run of chosen sizes, which stand alone. Before
+the first size
 every tool runs once on 5,000 cells, so that compiled code is in the caches of all.
 """
 
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pandas as pd
 
-from benchmarks import scale_data, scale_rows, scale_run
+from benchmarks import scale_data, scale_mixing, scale_rows, scale_run, scale_start, scale_ways
 from benchmarks.quality import as_markdown, between_marks
 from benchmarks.record import NAN, RESULTS, Figure, figure_table, write_figures
 from benchmarks.scale_figure import draw_scale
@@ -137,6 +139,21 @@ def measure_all(folder: Path, compared: tuple[int, ...], alone: tuple[int, ...],
     return Measured(figures + scale_rows.growth_figures(runs, SEED), runs)
 
 
+def measure_rest(folder: Path, *, quick: bool) -> list[Figure]:
+    """Measure what does not depend on the size: ways of computing, mixing of real batches, and the start.
+
+    Parameters
+    ----------
+    folder
+        Folder for captures and runs, which go when they are measured.
+    quick
+        Without the demo.
+    """
+    found = scale_ways.figures(folder / "ways", *QUICK, SEED)
+    shutil.rmtree(folder / "ways")
+    return [*found, *scale_mixing.figures(), *scale_start.figures(quick=quick)]
+
+
 def document(text: str, folder: Path) -> str:
     """Renew the tables of the page of scale from the results.
 
@@ -177,13 +194,14 @@ def main() -> None:
     if not arguments.no_warm_up:
         warm_up(work / "warm_up")
     measured = measure_all(work, compared, alone, keep=arguments.keep)
-    path = write_figures("scale", measured.figures, PACKAGES, folder)
+    figures = measured.figures if chosen else [*measured.figures, *measure_rest(work, quick=arguments.quick)]
+    path = write_figures("scale", figures, PACKAGES, folder)
     stages = scale_rows.stage_table(measured.runs)
     stages.to_csv(folder / "scale_stages.tsv", sep="\t", index=False, float_format="%.4g")
     draw_scale(measured.runs).savefig(folder / "scale.svg", metadata={"Date": None})
     if complete and DOCS.is_file():
         DOCS.write_text(document(DOCS.read_text(encoding="utf-8"), folder), encoding="utf-8")
-    table = figure_table(measured.figures)
+    table = figure_table(figures)
     print(table.to_string(index=False))
     missed = int((table["met"] == "false").sum())
     print(f"\n{len(table)} figures, {missed} targets not met: {path}")
