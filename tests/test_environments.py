@@ -52,9 +52,9 @@ def test_the_lock_is_for_linux_and_macos_and_both_pythons():
 
 def test_conda_has_the_same_bounds():
     environment = yaml.safe_load((ROOT / "envs" / "stietime.yaml").read_text())
-    conda = dict(
-        entry.split(" ", 1) if " " in entry else (entry, "") for entry in environment["dependencies"]
-    )
+    entries = [entry for entry in environment["dependencies"] if isinstance(entry, str)]
+    (from_pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    conda = dict(entry.split(" ", 1) if " " in entry else (entry, "") for entry in [*entries, *from_pip])
     assert conda.pop("python") == PROJECT["project"]["requires-python"]
     conda.pop("pip")
     expected = {

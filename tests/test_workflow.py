@@ -71,6 +71,18 @@ CONTRACT = {
     ),
     "cohort/embedding.parquet": "cell pca_1 harmony_1 umap_1 umap_2",
     "cohort/integration_metrics.tsv": "embedding metric value ideal",
+    "cohort/cluster_resolutions.tsv": (
+        "resolution n_clusters stability stability_low n_subsamples n_cells_subsample silhouette chosen"
+        " suggested note"
+    ),
+    "cohort/cluster_quality.tsv": (
+        "cluster n_cells n_samples n_patients n_batches largest_patient largest_patient_share"
+        " expected_patient_share largest_batch largest_batch_share expected_batch_share stability flag note"
+    ),
+    "cohort/cluster_markers.tsv": (
+        "cluster gene auc log2_fold_change z p q share_in share_out n_patients n_patients_higher"
+        " n_patients_lower consistency p_patients n_cells_in n_cells_out note"
+    ),
     "cohort/composition.tsv": "sample entity level n parent n_parent fraction",
     "cohort/contrasts.tsv": (
         "contrast entity kind estimate ci_low ci_high p q n_patients n_pairs method note"
@@ -140,19 +152,29 @@ def test_running_again_does_nothing(cohort):
     assert rules_of_dry_run(cohort) == set()
 
 
-def test_another_resolution_runs_from_cluster_on_only(cohort):
-    config = yaml.safe_load((cohort / "config.yaml").read_text())
-    text = (cohort / "config.yaml").read_text()
-    (cohort / "config.yaml").write_text(yaml.safe_dump({**config, "clustering": {"resolution": 0.7}}))
+def rules_with_options(folder: Path, **groups: dict) -> set[str]:
+    """Names of the rules that would run if some options were other ones."""
+    path = folder / "config.yaml"
+    text = path.read_text()
+    path.write_text(yaml.safe_dump({**yaml.safe_load(text), **groups}))
     try:
-        rules = rules_of_dry_run(cohort)
+        return rules_of_dry_run(folder)
     finally:
-        (cohort / "config.yaml").write_text(text)
-    assert "cluster" in rules
-    assert "annotate" in rules
-    assert "report_cohort" in rules
+        path.write_text(text)
+
+
+def test_another_resolution_runs_from_cluster_on_only(cohort):
+    rules = rules_with_options(cohort, clustering={"resolution": 0.7})
+    assert {"cluster", "describe_clusters", "annotate", "report_cohort"} <= rules
     untouched = {"simulate", "ingest", "assess_quality", "integrate", "find_neighbourhoods", "map_cells"}
     assert not rules & untouched
+
+
+def test_another_description_of_clusters_makes_nothing_else_but_reports(cohort):
+    rules = rules_with_options(cohort, cluster_description={"n_markers": 5})
+    assert {"describe_clusters", "report_cohort"} <= rules
+    made = rules - {"describe_clusters", "record_provenance"}
+    assert all(rule.startswith("report_") for rule in made), made
 
 
 def test_a_deleted_output_rebuilds_what_follows(cohort):

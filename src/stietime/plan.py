@@ -43,6 +43,9 @@ PER_COHORT = (
     "graph",
     "integration_metrics",
     "clusters",
+    "cluster_resolutions",
+    "cluster_quality",
+    "cluster_markers",
     "cell_types",
     "states",
     "state_rules",
@@ -171,6 +174,19 @@ class Plan:
         """
         chosen: Section = getattr(self.settings, group) if group else self.settings
         return lambda _wildcards: chosen.as_json()
+
+    def flags(self, settings: str, *further: str) -> Callable[[Any], list[str]]:
+        """Make a function that gives several groups of options as flags of a step, with their values.
+
+        Parameters
+        ----------
+        settings
+            The group that is the step's own, for `--settings`.
+        further
+            Other groups, each for the flag of its name, such as `--compute`.
+        """
+        groups = {"settings": self.options(settings)} | {name: self.options(name) for name in further}
+        return lambda job: [word for name, give in groups.items() for word in (f"--{name}", give(job))]
 
     def each_sample(self, output: str) -> list[str]:
         """List the paths of one kind of result for every sample of cells."""

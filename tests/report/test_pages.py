@@ -19,7 +19,8 @@ from stietime.storage import read_table, write_table
 COHORT_HEADINGS = (
     "What this cohort is", "Samples and design", "Samples compared: verdicts and numbers",
     "Quality: which cells were dropped, and why", "What each lineage lost in each sample",
-    "Embedding: all cells in one picture", "Cell types", "States by environment",
+    "Embedding: all cells in one picture", "Clusters: how stable, whose cells, which genes",
+    "Cell types", "States by environment",
     "Contrasts between environments and time points", "Claims of the reviews, weighed", "Tissue sections",
     "Planted beside recovered", "Methods, settings and provenance",
 )  # fmt: skip

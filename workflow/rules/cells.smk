@@ -84,6 +84,26 @@ rule cluster:
         " --settings {params.settings:q} --output {output.clusters:q} 2> {log:q}"
 
 
+rule describe_clusters:
+    input:
+        counts=PLAN.each_sample("counts"),
+        quality=PLAN.each_sample("quality"),
+        embedding=OUT.embedding,
+        clusters=OUT.clusters,
+    output:
+        OUT.cluster_resolutions,
+        OUT.cluster_quality,
+        OUT.cluster_markers,
+    log:
+        OUT.log("describe_clusters"),
+    params:
+        flags=PLAN.flags("cluster_description", "clustering", "integration", "compute"),
+    shell:
+        "stietime step describe-clusters --threads {threads} --counts {input.counts:q} --quality {input.quality:q}"
+        " --embedding {input.embedding:q} --clusters {input.clusters:q} {params.flags:q}"
+        " --output {output:q} 2> {log:q}"
+
+
 rule annotate:
     input:
         counts=PLAN.each_sample("counts"),

@@ -72,6 +72,20 @@ def positions(names: pd.Index, wanted: Iterable[str]) -> NDArray[np.intp]:
     return np.asarray(names.get_indexer(pd.Index(list(wanted), dtype=object)))
 
 
+def shared_genes(panels: Iterable[pd.Index]) -> pd.Index:
+    """Find the genes that are in every panel, in the order of the first.
+
+    Parameters
+    ----------
+    panels
+        The genes of each sample.
+    """
+    genes, *others = panels
+    for panel in others:
+        genes = genes if genes.equals(panel) else genes[genes.isin(panel)]
+    return genes
+
+
 def match_marker_sets(
     markers: pd.DataFrame,
     genes: Iterable[str],

@@ -8,6 +8,7 @@ from stietime import names
 from stietime.report import (
     sections_artefacts,
     sections_cells,
+    sections_clusters,
     sections_overview,
     sections_quality,
     sections_quality_cohort,
@@ -33,6 +34,7 @@ COHORT = (
     sections_overview.quality,
     sections_quality_cohort.lineage_losses,
     sections_cells.embedding,
+    sections_clusters.clusters,
     sections_cells.cell_types,
     sections_cells.states,
     sections_statistics.contrasts,

@@ -13,6 +13,7 @@ from stietime.report import design
 from stietime.report.blocks import Block, Box, Text, Tiles, section
 from stietime.report.labels import ENVIRONMENT_NAMES, reason_label
 from stietime.report.pictures import caption_text, picture
+from stietime.report.sections_clusters import cluster_warnings
 from stietime.report.sections_quality import named_cuts
 from stietime.report.tables import format_percent, table
 
@@ -27,7 +28,7 @@ MOST_CUTS = 150  # a cohort has a few for each sample and lineage; a page is to 
 def summary(results: Results) -> list[Block]:
     """Headline numbers, warnings on top, and the number of samples by environment and time point."""
     counts = design.count_cells(results)
-    told = design.warnings(results, counts)
+    told = [*design.warnings(results, counts), *cluster_warnings(results)]
     boxes: list[Block] = [Box("warning", "Read this first", tuple(told))] if told else []
     rows = results.samples
     known = [e for e in design.environments(rows) if e in ENVIRONMENT_NAMES]

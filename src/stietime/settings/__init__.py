@@ -17,6 +17,7 @@ from stietime.settings.quality import Quality
 
 __all__ = [
     "Annotation",
+    "ClusterDescription",
     "Clustering",
     "Comparison",
     "Compute",
@@ -106,7 +107,32 @@ class Clustering(Section):
     other_resolutions: tuple[Annotated[float, Field(gt=0)], ...] = (0.5, 2.0)
     """Further resolutions that are computed and kept beside it for comparison."""
     seed: Annotated[int, Field(ge=0)] = 1
-    """Seed of the Leiden algorithm."""
+    """Seed of the Leiden algorithm, and of the draws of cells by which clusters are described."""
+
+
+class ClusterDescription(Section):
+    """How the clusters are tested for stability, flagged and given markers; no cluster depends on it."""
+
+    n_subsamples: Annotated[int, Field(ge=2, le=200)] = 10
+    """Number of subsamples of the cells that are clustered anew, to see whether clusters are found again."""
+    subsample_share: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    """Share of the cells in a subsample."""
+    max_cells_in_subsample: Annotated[int, Field(ge=50)] = 20_000
+    """Largest number of cells in a subsample."""
+    min_stability: Fraction = 0.6
+    """A cluster found again in subsamples with a lower mean Jaccard index is flagged as unstable."""
+    max_share_of_one: Annotated[float, Field(ge=0.5, le=1)] = 0.9
+    """A cluster with this share of its cells from one patient or one batch is flagged."""
+    min_cells: Annotated[int, Field(ge=1)] = 20
+    """A cluster of fewer cells is flagged; its stability is measured if a subsample holds as many."""
+    n_markers: Annotated[int, Field(ge=1, le=1000)] = 25
+    """Largest number of markers that are listed for each cluster."""
+    max_cells_for_markers: Annotated[int, Field(ge=50)] = 50_000
+    """Number of cells, drawn evenly, on which markers are tested in a larger cohort."""
+    min_cells_per_patient: Annotated[int, Field(ge=1)] = 10
+    """Cells inside and outside a cluster without which a patient says nothing of its markers."""
+    min_consistency: Fraction = 0.75
+    """Share of patients in which a marker is higher inside its cluster, for it to be listed first."""
 
 
 class Annotation(Section):
@@ -229,6 +255,7 @@ class Settings(Section):
     quality: Quality = Quality()
     integration: Integration = Integration()
     clustering: Clustering = Clustering()
+    cluster_description: ClusterDescription = ClusterDescription()
     annotation: Annotation = Annotation()
     states: States = States()
     comparison: Comparison = Comparison()

@@ -15,6 +15,7 @@ STEPS: Final = {
     "correct-ambient": "write a matrix without ambient RNA beside the counts of a sample",
     "integrate": "normalise, choose variable genes, and make one embedding of all samples",
     "cluster": "cluster the neighbour graph at several resolutions",
+    "describe-clusters": "say how stable the clusters are, whose cells they hold, and which genes mark them",
     "annotate": "give every cell a lineage and a type by marker sets",
     "score-states": "score the reviews' marker sets and call the states within their parent lineage",
     "collect-cells": "join what is known of every kept cell into one table",

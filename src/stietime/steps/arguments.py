@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,19 +18,19 @@ if TYPE_CHECKING:
     from stietime.settings import Section
 
 
-def _parser_of[Model: Section](model: type[Model]) -> Callable[[str], Model]:
+def _parser_of[Model: Section](model: type[Model], name: str) -> Callable[[str], Model]:
     def _parse(text: str) -> Model:
         try:
             return model.model_validate_json(text)
         except ValidationError as error:
             what = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise InputError(what, "--settings", "use the options of config/README.md") from None
+            raise InputError(what, name, "use the options of config/README.md") from None
 
     return _parse
 
 
-def add_settings(parser: argparse.ArgumentParser, model: type[Section]) -> None:
-    """Add `--settings`, one group of options as JSON; without it the defaults hold.
+def add_settings(parser: argparse.ArgumentParser, model: type[Section], name: str = "--settings") -> None:
+    """Add an argument that takes one group of options as JSON; without it the defaults hold.
 
     Parameters
     ----------
@@ -37,15 +38,17 @@ def add_settings(parser: argparse.ArgumentParser, model: type[Section]) -> None:
         The parser of a step.
     model
         The group of options, such as `stietime.settings.Quality`.
+    name
+        The argument: `--settings` for the step's own options, else named as the group.
     """
-    text = f"options of `{model.__name__.lower()}` as JSON (default: the defaults of config/README.md)"
-    parser.add_argument("--settings", type=_parser_of(model), default=model(), metavar="JSON", help=text)
+    group = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", model.__name__).lower()
+    text = f"options of `{group}` as JSON (default: the defaults of config/README.md)"
+    parser.add_argument(name, type=_parser_of(model, name), default=model(), metavar="JSON", help=text)
 
 
 def add_compute(parser: argparse.ArgumentParser) -> None:
     """Add `--compute`, where a step over all cells computes; without it the defaults hold."""
-    text = "options of `compute` as JSON (default: the defaults of config/README.md)"
-    parser.add_argument("--compute", type=_parser_of(Compute), default=Compute(), metavar="JSON", help=text)
+    add_settings(parser, Compute, "--compute")
 
 
 def add_path(parser: argparse.ArgumentParser, name: str, text: str) -> None:

@@ -15,7 +15,7 @@ from stietime import names, storage
 from stietime.blocks import Block, Blocks, plan_blocks, read_genes
 from stietime.cells.calls import N_MATCHED, StateCall, call_state, matched_genes
 from stietime.cells.gene_sums import GeneSums, sum_groups
-from stietime.cells.marker_sets import MarkerSets, match_marker_sets, positions
+from stietime.cells.marker_sets import MarkerSets, match_marker_sets, positions, shared_genes
 from stietime.cells.rule_table import rule_table
 from stietime.cells.signatures import capped_max_rank, combine_directions, score_signatures
 from stietime.cells.state_rules import (
@@ -125,9 +125,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _survey(arguments: argparse.Namespace) -> _Cohort:
     pairs, _ = pair_kept(arguments.counts, arguments.quality)
     panels = {counts: read_part(counts, "var", []).index for counts, _ in pairs}
-    genes, *others = panels.values()
-    for panel in others:
-        genes = genes if genes.equals(panel) else genes[genes.isin(panel)]
+    genes = shared_genes(panels.values())
     sizes = [len(panel) for panel in panels.values()]
     if len(genes) < max(sizes):
         log.warning(
