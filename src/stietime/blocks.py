@@ -227,10 +227,13 @@ def _on_threads[Item, Result](
     function: Callable[[Item], Result], items: Sequence[Item], n_workers: int
 ) -> Iterator[Result]:
     from dask import compute, delayed  # type: ignore[attr-defined]
+    from threadpoolctl import threadpool_limits
 
     for some in batched(items, ROUNDS_AHEAD * n_workers):
         tasks = [delayed(function, pure=False)(item) for item in some]
-        results = compute(*tasks, scheduler=THREADS, num_workers=n_workers)  # type: ignore[no-untyped-call]
+        # products of matrices, on as many threads again, would wait for each other
+        with threadpool_limits(limits=1):
+            results = compute(*tasks, scheduler=THREADS, num_workers=n_workers)  # type: ignore[no-untyped-call]
         yield from results
 
 
