@@ -108,6 +108,13 @@ def test_the_results_contract(cohort, name):
     assert len(table)
 
 
+def test_every_section_of_every_report_is_made(cohort):
+    reports = sorted((cohort / "results" / "reports").glob("*.html"))
+    assert len(reports) == 1 + len(pd.read_csv(cohort / "simulated" / "samples.tsv", sep="\t"))
+    for path in reports:
+        assert "This section could not be made" not in path.read_text(encoding="utf-8"), path.name
+
+
 def test_no_cell_is_lost_without_a_reason(cohort):
     cells = pd.read_parquet(cohort / "results" / "cohort" / "cells.parquet")
     kept = 0

@@ -45,6 +45,12 @@ def test_the_words_of_the_integration_are_shown_and_the_sheet_is_not_judged_agai
     assert _warnings(fabricated, sheet)[0] == "Batch and environment go together."
 
 
+def test_without_a_confounded_contrast_nothing_is_said(fabricated):
+    path = fabricated.path("contrasts")
+    write_table(pd.read_csv(path, sep="\t").assign(confounded=""), path)
+    assert not any(line.startswith("Nothing can be concluded") for line in _warnings(fabricated))
+
+
 def test_confounded_contrasts_are_named_with_those_that_are_not(fabricated):
     path = fabricated.path("contrasts")
     contrasts = pd.read_csv(path, sep="\t")

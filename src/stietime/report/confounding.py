@@ -63,6 +63,8 @@ def judged_contrasts(results: Results) -> list[str]:
     if "confounded" not in table:
         return []
     told = table[table["confounded"].notna()].drop_duplicates("contrast").set_index("contrast")["confounded"]
+    if told.empty:
+        return []
     whole = told.index.str.partition(";").get_level_values(0)
     # a stratum repeats the contrast it is part of
     reasons = told[(told.index == whole) | ~whole.isin(told.index)].rename(contrast_label)
