@@ -4,6 +4,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from benchmarks.scale_mixing import SYMPHONY_TYPES
 from scipy import sparse
 
 from stietime import cli
@@ -19,18 +20,6 @@ from stietime.sample_sheet import Sample
 
 pytestmark = pytest.mark.data
 CHEMISTRIES = ("1k_PBMC_v2_filt", "1k_PBMC_v3_filt", "5prime_PBMC_filt_1kcells")
-# the authors' types by the names used here
-SYMPHONY_TYPES = {
-    "T_CD4": "cd4_t",
-    "T_CD8": "cd8_t",
-    "Mono_CD14": "mono_cd14",
-    "Mono_CD16": "mono_cd16",
-    "B": "b_cell",
-    "NK": "nk",
-    "DC": "dc",
-    "MK": "platelet",
-    "HSC": "unknown",
-}
 
 
 def before_and_after(components, labels):
