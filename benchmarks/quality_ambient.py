@@ -14,17 +14,17 @@ from scipy.stats import rankdata
 
 from benchmarks.public_data import DATA
 from benchmarks.record import NAN, Figure
-from stietime.cells.ambient import estimate_ambient, haemoglobin_share
-from stietime.cells.ambient_correction import subtract_ambient
-from stietime.cells.empty_droplets import call_cells
-from stietime.cells.provisional_lineage import provisional_lineages
+from stietime.cells.ambient.correction import subtract_ambient
+from stietime.cells.ambient.estimate import estimate_ambient, haemoglobin_share
+from stietime.cells.quality.empty_droplets import call_cells
+from stietime.cells.quality.provisional_lineage import provisional_lineages
 from stietime.resources import read_markers
 from stietime.simulate.cohort import Artefacts, Sample, simulate_sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from stietime.cells.ambient import Ambient
+    from stietime.cells.ambient.estimate import Ambient
     from stietime.simulate.cohort import Environment
 
     Floats = NDArray[np.float64]

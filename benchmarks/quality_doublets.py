@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from stietime.cells.doublets import Doublets
+    from stietime.cells.doublets.captures import Doublets
 
     Vector = NDArray[np.float64]
     Mask = NDArray[np.bool_]
@@ -74,7 +74,7 @@ def _simulate(environment: str, n_cells: int, share: float = SHARE) -> tuple[ad.
 
 
 def _ours(cells: ad.AnnData, rate_per_1000_cells: float | None = None) -> tuple[Doublets, float]:
-    from stietime.cells.doublets import score_captures
+    from stietime.cells.doublets.captures import score_captures
 
     start = time.perf_counter()
     counts = sparse.csr_matrix(cells.X)

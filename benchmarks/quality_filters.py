@@ -22,9 +22,9 @@ from benchmarks.quality_presets import (
     seurat_tutorial_haemoglobin,
 )
 from benchmarks.record import Figure
-from stietime.cells.cuts import Limits, find_cuts
-from stietime.cells.provisional_lineage import provisional_lineages
-from stietime.cells.quality import find_reasons, measure
+from stietime.cells.quality.cuts import Limits, find_cuts
+from stietime.cells.quality.measures import find_reasons, measure
+from stietime.cells.quality.provisional_lineage import provisional_lineages
 from stietime.names import KEPT, PROVISIONAL_LINEAGE, UNCLEAR
 from stietime.resources import read_markers
 from stietime.simulate.cohort import Artefacts, Sample, simulate_sample

@@ -15,8 +15,8 @@ from benchmarks.public_data import DATA, not_found
 from benchmarks.record import Figure
 from benchmarks.scale_start import STIETIME
 from stietime import names, storage
-from stietime.cells.integration import correct_for_batch
-from stietime.cells.mixing import local_diversity
+from stietime.cells.embedding.integration import correct_for_batch
+from stietime.cells.embedding.mixing import local_diversity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 
 from stietime import storage
-from stietime.cells.ambient_correction import subtract_ambient
+from stietime.cells.ambient.correction import subtract_ambient
 from stietime.cli import main
 
 COUNTS = np.array([[8, 2, 0], [0, 5, 5], [1, 1, 1]], dtype=np.int32)

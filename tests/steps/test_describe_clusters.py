@@ -9,8 +9,8 @@ import pytest
 from scipy import sparse
 
 from stietime import cli, storage
-from stietime.cells.clustering import find_clusters
-from stietime.cells.neighbours import neighbour_graph
+from stietime.cells.clusters.clustering import find_clusters
+from stietime.cells.embedding.neighbours import neighbour_graph
 
 GENES = [f"G{place}" for place in range(60)]
 # patient and batch; the second sample of p1 stands apart from the first, the last has another panel

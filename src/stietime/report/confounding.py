@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stietime import names
-from stietime.cells.contrast_design import judge_contrasts
-from stietime.cells.design import relate_factors
-from stietime.cells.design_notices import contrast_notices, design_notices
+from stietime.cells.embedding.contrast_design import judge_contrasts
+from stietime.cells.embedding.design import relate_factors
+from stietime.cells.embedding.design_notices import contrast_notices, design_notices
 from stietime.report.labels import contrast_label
 
 if TYPE_CHECKING:

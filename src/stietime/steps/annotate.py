@@ -13,10 +13,10 @@ from scipy import sparse
 
 from stietime import names, storage
 from stietime.blocks import Block, Blocks, plan_blocks, read_genes
-from stietime.cells.annotation import annotate_cells, lineage_genes, lineages_without_genes
 from stietime.cells.cell_types import lineage_of_given
-from stietime.cells.classify import MarkerCounts
 from stietime.cells.marker_sets import positions
+from stietime.cells.types.annotation import annotate_cells, lineage_genes, lineages_without_genes
+from stietime.cells.types.classify import MarkerCounts
 from stietime.errors import InputError
 from stietime.resources import Species, read_markers
 from stietime.settings import Annotation, Compute

@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 
 from stietime import names, storage
-from stietime.cells.ambient import Ambient, ambient_table, estimate_ambient, haemoglobin_share
-from stietime.cells.cuts import Cut, Limits, find_cuts
-from stietime.cells.doublets import Doublets, not_tested, score_captures
-from stietime.cells.empty_droplets import call_cells, looks_unfiltered
-from stietime.cells.erythroid import NUCLEATED, erythroid_kinds
-from stietime.cells.expressed_sex import expressed_sex, sex_in_sheet
-from stietime.cells.lineage_losses import lineage_losses
-from stietime.cells.provisional_lineage import provisional_lineages, second_lineage
-from stietime.cells.quality import cut_table, find_reasons, measure
-from stietime.cells.sample_verdicts import VerdictLimits, judge, tell_losses
-from stietime.cells.saturation import saturation
+from stietime.cells.ambient.estimate import Ambient, ambient_table, estimate_ambient, haemoglobin_share
+from stietime.cells.doublets.captures import Doublets, not_tested, score_captures
+from stietime.cells.quality.cuts import Cut, Limits, find_cuts
+from stietime.cells.quality.empty_droplets import call_cells, looks_unfiltered
+from stietime.cells.quality.erythroid import NUCLEATED, erythroid_kinds
+from stietime.cells.quality.expressed_sex import expressed_sex, sex_in_sheet
+from stietime.cells.quality.lineage_losses import lineage_losses
+from stietime.cells.quality.measures import cut_table, find_reasons, measure
+from stietime.cells.quality.provisional_lineage import provisional_lineages, second_lineage
+from stietime.cells.quality.sample_verdicts import VerdictLimits, judge, tell_losses
+from stietime.cells.quality.saturation import saturation
 from stietime.errors import InputError
 from stietime.resources import read_markers
 from stietime.settings import Quality

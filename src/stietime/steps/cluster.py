@@ -7,7 +7,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 from stietime import names, storage
-from stietime.cells.clustering import column_of, find_clusters
+from stietime.cells.clusters.clustering import column_of, find_clusters
 from stietime.errors import InputError
 from stietime.settings import Clustering
 from stietime.steps.arguments import add_path, add_settings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from stietime import names, storage
-from stietime.cells.sample_verdicts import SEXES, add_reason
+from stietime.cells.quality.sample_verdicts import SEXES, add_reason
 from stietime.errors import InputError, raise_all
 from stietime.settings import Quality
 from stietime.steps.arguments import add_path, add_paths, add_settings

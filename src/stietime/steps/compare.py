@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     InputError
         The tables are not of the same samples and cells, or the sheet contradicts itself.
     """
-    from stietime.cells.contrast_design import Arms, confounded_contrasts, judge_contrasts
+    from stietime.cells.embedding.contrast_design import Arms, confounded_contrasts, judge_contrasts
     from stietime.cohort.composition import count_entities
     from stietime.cohort.confounding import mark_confounded
     from stietime.cohort.contrasts import compare
@@ -191,7 +191,7 @@ def _read_expression(
     """
     import pandas as pd
 
-    from stietime.cells.contrast_design import TECHNICAL
+    from stietime.cells.embedding.contrast_design import TECHNICAL
     from stietime.cohort.expression import expression_measure
     from stietime.cohort.samples import SHEET_COLUMNS
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stietime import names, storage
-from stietime.cells.ambient_correction import subtract_ambient
+from stietime.cells.ambient.correction import subtract_ambient
 from stietime.errors import InputError
 from stietime.settings import Quality
 from stietime.steps.arguments import add_path, add_settings

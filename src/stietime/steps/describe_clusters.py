@@ -15,16 +15,16 @@ from scipy import sparse
 
 from stietime import names, storage
 from stietime.blocks import Block, Blocks, plan_blocks, read_genes
-from stietime.cells.balanced_neighbours import balanced_graph
-from stietime.cells.cluster_markers import marker_table, rank_sum_tests
-from stietime.cells.cluster_quality import cluster_quality
-from stietime.cells.cluster_stability import Stability, measure_stability, recluster
-from stietime.cells.cluster_sums import ClusterSums, PatientTally, sum_clusters
-from stietime.cells.clustering import column_of
+from stietime.cells.clusters.clustering import column_of
+from stietime.cells.clusters.flags import cluster_quality
+from stietime.cells.clusters.markers import marker_table, rank_sum_tests
+from stietime.cells.clusters.resolution_table import mean_silhouettes, resolution_table
+from stietime.cells.clusters.spread_draw import draw_evenly
+from stietime.cells.clusters.stability import Stability, measure_stability, recluster
+from stietime.cells.clusters.sums import ClusterSums, PatientTally, sum_clusters
+from stietime.cells.embedding.balanced_neighbours import balanced_graph
 from stietime.cells.marker_sets import positions, shared_genes
 from stietime.cells.normalisation import log_normalise
-from stietime.cells.resolution_table import mean_silhouettes, resolution_table
-from stietime.cells.spread_draw import draw_evenly
 from stietime.errors import InputError
 from stietime.settings import ClusterDescription, Clustering, Integration
 from stietime.steps.annotate import pair_kept

@@ -110,7 +110,7 @@ def read_row(sample: Sample, settings: Inputs) -> ad.AnnData:
 
 def _without_unused_barcodes(cells: ad.AnnData) -> ad.AnnData:
     """Leave out the barcodes of an unfiltered matrix that no molecule bears; in one of cells all stay."""
-    from stietime.cells.empty_droplets import looks_unfiltered
+    from stietime.cells.quality.empty_droplets import looks_unfiltered
 
     counts = cast("csr_matrix", cells.X)
     used = np.diff(counts.indptr) > 0

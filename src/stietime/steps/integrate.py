@@ -11,11 +11,12 @@ import pandas as pd
 
 from stietime import names, storage
 from stietime.blocks import Block, Blocks, plan_blocks, read_block, read_genes
-from stietime.cells import integration, neighbours, variable_genes
-from stietime.cells.balanced_neighbours import balanced_graph
-from stietime.cells.covariance import Products, axes_of, products_of
-from stietime.cells.integration_table import BATCH, TYPES, integration_table
-from stietime.cells.layout import Drawing, draw
+from stietime.cells import variable_genes
+from stietime.cells.embedding import integration, neighbours
+from stietime.cells.embedding.balanced_neighbours import balanced_graph
+from stietime.cells.embedding.covariance import Products, axes_of, products_of
+from stietime.cells.embedding.integration_table import BATCH, TYPES, integration_table
+from stietime.cells.embedding.layout import Drawing, draw
 from stietime.cells.normalisation import log_normalise
 from stietime.errors import InputError, raise_all
 from stietime.settings import Compute, Integration

@@ -12,9 +12,9 @@ import pandas as pd
 from scipy import sparse
 
 from stietime import names, storage
-from stietime.cells.annotation import lineage_genes
-from stietime.cells.classify import MarkerCounts
 from stietime.cells.marker_sets import positions
+from stietime.cells.types.annotation import lineage_genes
+from stietime.cells.types.classify import MarkerCounts
 from stietime.errors import InputError
 from stietime.resources import read_markers
 from stietime.settings import Annotation

@@ -13,12 +13,11 @@ from scipy import sparse
 
 from stietime import names, storage
 from stietime.blocks import Block, Blocks, plan_blocks, read_genes
-from stietime.cells.calls import N_MATCHED, StateCall, call_state, matched_genes
 from stietime.cells.gene_sums import GeneSums, sum_groups
 from stietime.cells.marker_sets import MarkerSets, match_marker_sets, positions, shared_genes
-from stietime.cells.rule_table import rule_table
-from stietime.cells.signatures import capped_max_rank, combine_directions, score_signatures
-from stietime.cells.state_rules import (
+from stietime.cells.states.calls import N_MATCHED, StateCall, call_state, matched_genes
+from stietime.cells.states.rule_table import rule_table
+from stietime.cells.states.rules import (
     RULES,
     StateGenes,
     StateRule,
@@ -26,6 +25,7 @@ from stietime.cells.state_rules import (
     find_parent_cells,
     informative_genes,
 )
+from stietime.cells.states.signatures import capped_max_rank, combine_directions, score_signatures
 from stietime.errors import InputError
 from stietime.resources import read_markers
 from stietime.settings import Compute, States

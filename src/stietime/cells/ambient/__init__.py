@@ -1,0 +1,1 @@
+"""Ambient RNA: its profile, its share in the counts, and its correction."""

@@ -1,0 +1,1 @@
+"""Clusters of cells: Leiden, stability, flags and marker genes."""

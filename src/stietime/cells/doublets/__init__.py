@@ -1,0 +1,1 @@
+"""Doublets within a capture: scores, calls, and expected rates."""

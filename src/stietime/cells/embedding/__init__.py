@@ -1,0 +1,1 @@
+"""One embedding of all samples: components, Harmony, neighbours, UMAP; how it mixes; the design."""

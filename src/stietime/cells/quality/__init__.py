@@ -1,0 +1,1 @@
+"""Quality of cells and of samples: what is measured, the cuts, and the verdicts."""

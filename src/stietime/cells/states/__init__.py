@@ -1,0 +1,1 @@
+"""Scores of marker sets, and calls of the reviews' states."""

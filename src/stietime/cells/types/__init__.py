@@ -1,0 +1,1 @@
+"""Cell types by marker sets."""
