@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from stietime.simulate.cohort import Environment
 
 LIMITS: Final = Limits()
-# per droplet: none, what is usual, and 30 % of the counts
-AMBIENT_UMI: Final = {"STIE": (75, 0, 340, 670), "TIME": (75, 0, 340, 1120)}
+# per droplet: what is usual, none, and more, up to 30 % of the counts
+AMBIENT_UMI: Final = {"STIE": (75, 0, 340, 670, 900), "TIME": (75, 0, 340, 1120, 1350)}
 SEEDS: Final = (1, 2)
 MIN_CELLS_SHOWN: Final = 10
 ZILIONIS: Final = "zilionis_nsclc_blood_tumor_300/zilionis300_counts_recovered.h5ad"
