@@ -1,9 +1,20 @@
 """Sums over groups of cells, whole and in parts."""
 
 import numpy as np
+import pytest
 from scipy import sparse
 
-from stietime.cells.gene_sums import sum_groups
+from stietime.cells.gene_sums import add_up_groups, sum_groups, sum_scaled
+
+
+@pytest.fixture(params=[np.int32, np.float32, np.int64])
+def counts(request):
+    """Counts with stored zeros, a cell without counts and a gene that no cell shows."""
+    dense = np.random.default_rng(0).poisson(0.7, (40, 30))
+    dense[3], dense[:, 5] = 0, 0
+    stored = sparse.csr_matrix(dense + 1)
+    stored.data -= 1
+    return stored.astype(request.param)
 
 
 def test_groups_are_summed_whole_and_in_parts():
@@ -24,3 +35,19 @@ def test_groups_are_summed_whole_and_in_parts():
     parts = [sum_groups(counts[rows], totals[rows], members[:, rows]) for rows in (slice(0, 7), slice(7, 50))]
     for whole, part in zip(found, parts[0].add(parts[1]), strict=True):
         np.testing.assert_array_equal(part, whole)
+
+
+def test_sums_of_groups(counts):
+    group = np.arange(40) % 3
+    group[7] = -1
+    expected = [counts.toarray()[group == which].sum(axis=0) for which in range(4)]
+    np.testing.assert_array_equal(add_up_groups(counts, group, 4), expected)
+
+
+def test_sums_of_scaled_counts(counts):
+    factors = np.random.default_rng(2).random(40).astype(np.float32)
+    scaled = (counts.toarray().astype(np.float32) * factors[:, None]).astype(np.float64)
+    sums, squares, n_cells = sum_scaled(counts, factors)
+    np.testing.assert_allclose(sums, scaled.sum(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(squares, (scaled**2).sum(axis=0), rtol=1e-12)
+    np.testing.assert_array_equal(n_cells, (counts.toarray() > 0).sum(axis=0))

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from stietime.cells.normalisation import log_normalise, scale_to_depth, totals
+from stietime.cells.cell_sums import totals
+from stietime.cells.normalisation import log_normalise, scale_to_depth
 
 
 @pytest.fixture

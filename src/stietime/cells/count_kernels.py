@@ -56,6 +56,21 @@ def sum_where_detected(counts: Counts, totals: Floats, summed: Floats, depth: Fl
 
 
 @numba.njit(nogil=True, cache=True)
+def sum_scaled_by_gene(
+    counts: Counts, factors: NDArray[np.float32], sums: Floats, squares: Floats, n_cells: Rows
+) -> None:
+    """Add the counts of each gene, multiplied by a factor of the cell, their squares, and the cells."""
+    starts, genes, values = counts
+    for cell in range(factors.shape[0]):
+        for place in range(starts[cell], starts[cell + 1]):
+            gene = genes[place]
+            value = np.float64(np.float32(values[place]) * factors[cell])
+            sums[gene] += value
+            squares[gene] += value * value
+            n_cells[gene] += values[place] > 0
+
+
+@numba.njit(nogil=True, cache=True)
 def add_log_likelihood(
     span: tuple[int, int],
     depths: tuple[Floats, Rows, Rows],

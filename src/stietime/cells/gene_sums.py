@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from stietime.cells.count_kernels import sum_by_label, sum_scaled_by_gene
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -54,3 +56,47 @@ def sum_groups(counts: sparse.csr_matrix, totals: Floats, members: NDArray[np.bo
     weights = sparse.csr_matrix(members, dtype=np.float64)
     summed = np.asarray((weights @ counts).toarray(), dtype=np.float64)
     return GeneSums(summed, weights @ totals, members.sum(axis=1).astype(np.int64))
+
+
+def add_up_groups(counts: sparse.csr_matrix, group: NDArray[np.integer], n_groups: int) -> Floats:
+    """Sum the counts of groups of cells of which each cell is in one, or in none.
+
+    Parameters
+    ----------
+    counts
+        Counts, cells x genes.
+    group
+        Group of each cell, 0 to `n_groups` - 1; -1 is none.
+    n_groups
+        Number of groups.
+
+    Returns
+    -------
+    Groups x genes.
+    """
+    sums, of_cells = np.zeros((n_groups, counts.shape[1])), np.zeros(counts.shape[0])
+    stored = (counts.indptr, counts.indices, counts.data)
+    sum_by_label(stored, of_cells, group.astype(np.int64), sums, np.zeros(n_groups))
+    return sums
+
+
+def sum_scaled(
+    counts: sparse.csr_matrix, factors: NDArray[np.float32]
+) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Sum the counts of each gene, multiplied by a factor of the cell (single precision), and their squares.
+
+    Parameters
+    ----------
+    counts
+        Counts, cells x genes.
+    factors
+        One per cell.
+
+    Returns
+    -------
+    Sums and sums of squares of each gene in double precision, and the number of cells that show it.
+    """
+    sums, squares = np.zeros(counts.shape[1]), np.zeros(counts.shape[1])
+    n_cells = np.zeros(counts.shape[1], dtype=np.int64)
+    sum_scaled_by_gene((counts.indptr, counts.indices, counts.data), factors, sums, squares, n_cells)
+    return sums, squares, n_cells

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from stietime.cells.cell_sums import totals
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
@@ -13,15 +15,20 @@ if TYPE_CHECKING:
 TARGET_COUNTS: Final = 1e4
 
 
-def totals(counts: csr_matrix) -> NDArray[np.float64]:
-    """Sum the counts of each cell.
+def depth_factors(
+    cell_totals: NDArray[np.float64], *, target: float = TARGET_COUNTS
+) -> NDArray[np.float32]:
+    """Say what the counts of each cell are multiplied by to bring it to a common depth; 0 without counts.
 
     Parameters
     ----------
-    counts
-        Counts, cells x genes.
+    cell_totals
+        Counts of each cell over all genes.
+    target
+        Counts of every cell after scaling.
     """
-    return np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    factors = np.divide(target, cell_totals, out=np.zeros_like(cell_totals), where=cell_totals > 0)
+    return factors.astype(np.float32)
 
 
 def scale_to_depth(
@@ -43,10 +50,9 @@ def scale_to_depth(
     -------
     Scaled counts, float32, same sparsity; a cell without counts stays empty.
     """
-    sums = totals(counts) if cell_totals is None else cell_totals
-    factors = np.divide(target, sums, out=np.zeros_like(sums), where=sums > 0)
+    factors = depth_factors(totals(counts) if cell_totals is None else cell_totals, target=target)
     scaled = counts.astype(np.float32, copy=True)
-    scaled.data *= np.repeat(factors, np.diff(counts.indptr)).astype(np.float32)
+    scaled.data *= np.repeat(factors, np.diff(counts.indptr))
     return scaled
 
 

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
+from stietime.cells.cell_sums import totals
 from stietime.cells.gene_families import in_family
-from stietime.cells.normalisation import scale_to_depth
+from stietime.cells.gene_sums import sum_scaled
+from stietime.cells.normalisation import depth_factors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,10 +60,8 @@ def moments(counts: csr_matrix) -> Moments:
     counts
         Counts, cells x genes.
     """
-    scaled = scale_to_depth(counts).astype(np.float64)
-    sums = np.asarray(scaled.sum(axis=0)).ravel()
-    scaled.data **= 2
-    return Moments(counts.shape[0], sums, np.asarray(scaled.sum(axis=0)).ravel())
+    sums, squares, _ = sum_scaled(counts, depth_factors(totals(counts)))
+    return Moments(counts.shape[0], sums, squares)
 
 
 def gather(parts: Sequence[tuple[str, pd.Index, Moments]]) -> tuple[list[str], dict[str, Moments]]:

@@ -120,8 +120,9 @@ def run(arguments: argparse.Namespace) -> None:
     sample = _read(arguments.counts)
     sample, droplets_note, is_cell = _without_empty_droplets(sample, settings)
     found = _filter(sample, is_cell, droplets_note, settings)
+    kept = sample.counts[found.kept]
     ambient = estimate_ambient(
-        sample.counts[found.kept],
+        kept,
         sample.genes,
         found.lineages[found.kept],
         sample.markers,
@@ -129,8 +130,8 @@ def run(arguments: argparse.Namespace) -> None:
     )
     found = _with_erythroid_kinds(sample, found, ambient)
     losses = lineage_losses(sample.name, found.lineages, found.reasons, max_loss=settings.max_lineage_loss)
-    facts = _facts(sample, found, ambient, losses, settings)
-    genes = ambient_table(ambient, sample.counts[found.kept], sample.genes, sample.markers)
+    facts = _facts(sample, found, kept, ambient, losses, settings)
+    genes = ambient_table(ambient, kept, sample.genes, sample.markers)
     if facts["verdict"] == names.EXCLUDED:
         reasons = np.where(found.kept, "sample_excluded", found.reasons).astype(object)
         found = replace(found, reasons=reasons)
@@ -239,11 +240,15 @@ def _with_erythroid_kinds(sample: _Sample, found: _Found, ambient: Ambient) -> _
 
 
 def _facts(
-    sample: _Sample, found: _Found, ambient: Ambient, losses: pd.DataFrame, settings: Quality
+    sample: _Sample,
+    found: _Found,
+    counts: csr_matrix,
+    ambient: Ambient,
+    losses: pd.DataFrame,
+    settings: Quality,
 ) -> dict[str, Any]:
     """Gather the numbers of a sample, and judge it by them."""
     kept = found.metrics[found.kept]
-    counts = sample.counts[found.kept]
     table = cut_table(sample.name, found.cuts, found.reasons, found.lineages)
     sex, sex_note = expressed_sex(counts, sample.genes)
     facts = {

@@ -6,6 +6,7 @@ import pytest
 from scipy import sparse
 from scipy.stats import binomtest, false_discovery_control
 
+from stietime.cells.cell_sums import totals
 from stietime.cells.clusters.markers import (
     COLUMNS,
     benjamini_hochberg,
@@ -19,7 +20,7 @@ from stietime.cells.clusters.sums import (
     log2_fold_changes,
     sum_clusters,
 )
-from stietime.cells.normalisation import log_normalise, totals
+from stietime.cells.normalisation import log_normalise
 
 GENES = pd.Index(["EVERYWHERE", "MARKER", "ONE_PATIENT", "NEVER", *(f"G{place}" for place in range(16))])
 

@@ -2,18 +2,20 @@ import anndata as ad
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 
+from stietime.cells.doublets.artificial import artificial_doublets
 from stietime.cells.doublets.captures import not_tested, score_captures
 from stietime.cells.doublets.features import (
-    artificial_doublets,
     artificial_neighbours,
     exclusive_expression,
+    exclusive_genes,
+    exclusive_weights,
 )
 from stietime.cells.doublets.pairs import explained_by_pairs, fit_pairs
 from stietime.cells.doublets.scores import (
     Scores,
-    content_hashes,
     estimate_share,
     find_threshold,
     score_capture,
@@ -252,23 +254,24 @@ def test_labelled_doublets_are_always_called(planted, found):
 
 
 def test_protected_and_cycling_cells_need_a_second_lineage(planted, found):
-    above = np.argsort(-found.scores)
-    nucleated, cycling, mixed = above[:3]
+    nucleated, *dividing = np.argsort(-found.scores)[:8]
     cells = sparse.hstack([planted, np.zeros((530, 3), dtype=np.int32)]).tolil()
-    cells[[cycling, mixed], 600:] = 1
-    genes = [*GENES, "MKI67", "Top2a", "CDK1"]
-    protected = np.arange(530) == nucleated
-    options = {"rate_per_1000_cells": 0.1}
-    spared = score_captures(cells.tocsr(), genes, protected=protected, **options)
-    assert list(spared.evidence[above[:3]]) == ["protected"] * 3
-    assert not spared.called[above[:3]].any()
+    cells[dividing, 600:] = 1
+    cells, genes, options = cells.tocsr(), [*GENES, "MKI67", "Top2a", "CDK1"], {"rate_per_1000_cells": 0.1}
+    plain = score_captures(cells, genes, **options)
+    cycling, mixed = [cell for cell in dividing if plain.called[cell]][:2]
+    three, protected = [nucleated, cycling, mixed], np.arange(530) == nucleated
+    assert plain.called[three].all()
+    spared = score_captures(cells, genes, protected=protected, **options)
+    assert list(spared.evidence[three]) == ["protected"] * 3
+    assert not spared.called[three].any()
     assert "above the threshold not called (cycling, nucleated erythroid" in spared.note
     second = np.arange(530) == mixed
-    told = score_captures(cells.tocsr(), genes, protected=protected, second_lineage=second, **options)
-    assert list(told.evidence[above[:3]]) == ["protected", "protected", "score"]
-    off = score_captures(cells.tocsr(), genes, second_lineage=second, **options)
-    assert off.called[above[:3]].all()
-    label = score_captures(cells.tocsr(), genes, protected=protected, labels=protected, **options)
+    told = score_captures(cells, genes, protected=protected, second_lineage=second, **options)
+    assert list(told.evidence[three]) == ["protected", "protected", "score"]
+    off = score_captures(cells, genes, second_lineage=second, **options)
+    assert off.called[three].all()
+    label = score_captures(cells, genes, protected=protected, labels=protected, **options)
     assert label.called[nucleated]
 
 
@@ -302,14 +305,33 @@ def test_no_cell_of_a_plate_is_called_by_score(planted):
 
 def test_artificial_doublets_are_pairs_of_two_cells_and_lose_counts():
     counts = sparse.csr_matrix(np.where(np.arange(100)[:, None] // 50 == [0, 1], 100, 0))
-    made = artificial_doublets(counts, np.random.default_rng(0)).toarray()
+    made = artificial_doublets(counts, np.full(100, 100.0), np.random.default_rng(0)).counts.toarray()
     assert len(made) == 3000
     assert (made > 0).all(axis=1).mean() == pytest.approx(50 / 99, abs=0.03)
     assert made.sum(axis=1).min() >= 75
     assert made.sum(axis=1).max() <= 200
     assert 147 < made.sum(axis=1).mean() < 153
-    two = artificial_doublets(counts[[0, 99]], np.random.default_rng(0)).toarray()
+    deep = artificial_doublets(
+        sparse.csr_matrix(counts * 200), np.full(100, 30_000.0), np.random.default_rng(0)
+    )
+    shares = deep.counts.sum(axis=1) / 40_000
+    assert 0.745 < shares.mean() < 0.755
+    # the counts of other genes are drawn by the same shares
+    np.testing.assert_allclose(
+        np.ravel(shares), (deep.totals - np.ravel(deep.counts.sum(axis=1))) / 20_000, atol=0.02
+    )
+    two = artificial_doublets(counts[[0, 99]], np.full(2, 100.0), np.random.default_rng(0)).counts.toarray()
     assert (two > 0).all()
+
+
+def test_every_count_of_an_artificial_doublet_is_kept_by_the_share_of_its_cell():
+    counts = sparse.csr_matrix(np.repeat(3 * np.eye(2, dtype=np.int32), 50, axis=1))
+    made = artificial_doublets(counts, np.full(2, 150.0), np.random.default_rng(0)).counts.toarray()
+    kept = np.bincount(made.ravel(), minlength=4) / made.size
+    # binomial of 3, over shares evenly between a half and 1
+    np.testing.assert_allclose(kept, [1 / 32, 5 / 32, 11 / 32, 15 / 32], atol=0.005)
+    # genes of one cell share its share, so that their sums vary more than by chance alone
+    assert made[:, :50].sum(axis=1).std() > 20
 
 
 def test_shares_of_artificial_neighbours_by_hand():
@@ -327,19 +349,31 @@ def test_exclusive_genes_weigh_most():
     rng = np.random.default_rng(0)
     kind = np.arange(200) % 2
     cells = np.column_stack([kind, 1 - kind, rng.integers(0, 2, (200, 2))])
-    tested = sparse.csr_matrix(np.array([[1, 1, 0, 0], [0, 0, 1, 1], [1, 0, 1, 0], [0, 0, 0, 0]]))
-    scores = exclusive_expression(sparse.csr_matrix(cells), tested)
-    assert scores[0] > 20 * max(scores[1], scores[2])
-    assert scores[3] == 0
+    tested = np.array([[1, 1, 0, 0], [0, 0, 1, 1], [1, 0, 1, 0], [0, 0, 0, 0]])
+    scores = exclusive_expression(sparse.csr_matrix(np.vstack([cells, tested])), np.arange(200))
+    assert len(scores) == 204
+    assert scores[200] > 20 * max(scores[201], scores[202])
+    assert scores[203] == 0
 
 
-def test_hashes_tell_the_contents_of_cells(planted):
-    hashes = content_hashes(planted)
-    assert len(np.unique(hashes)) == 530
-    order = np.random.default_rng(1).permutation(530)
-    np.testing.assert_array_equal(content_hashes(planted[order]), hashes[order])
-    swapped = sparse.csr_matrix(np.array([[1, 2], [2, 1], [0, 0], [3, 0]]))
-    assert len(np.unique(content_hashes(swapped))) == 4
+def test_weights_of_pairs_by_the_binomial():
+    seen = np.random.default_rng(0).random((200, 6)) < [0.1, 0.3, 0.5, 0.6, 0.8, 0]
+    weights = exclusive_weights(seen.astype(np.float32))
+    share = seen.mean(axis=0)
+    one = (seen[:, 1] != seen[:, 3]).sum()
+    expected = share[1] * (1 - share[3]) + share[3] * (1 - share[1])
+    assert weights[1, 3] == pytest.approx(-binom.logsf(one - 1, 200, expected), rel=1e-9)
+    np.testing.assert_array_equal(weights, weights.T)
+    assert not weights.diagonal().any()
+    assert np.isfinite(weights).all()
+
+
+def test_exclusive_genes_are_seen_in_about_half_of_the_cells():
+    seen = np.arange(1000)[:, None] < np.arange(0, 1000, 1.5)[None]
+    found = exclusive_genes(sparse.csr_matrix(seen.astype(np.int32)))
+    assert len(found) == 500
+    np.testing.assert_array_equal(found, np.arange(found[0], found[0] + 500))
+    assert abs(seen[:, found].mean() - 0.5) < 0.01
 
 
 @pytest.mark.data

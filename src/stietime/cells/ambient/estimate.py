@@ -22,9 +22,10 @@ from stietime.cells.ambient.evidence import (
     lowest_consistent,
 )
 from stietime.cells.ambient.exclusive_markers import lineages_of_genes
+from stietime.cells.cell_sums import totals
 from stietime.cells.cell_types import ERYTHROID, LINEAGES
 from stietime.cells.gene_families import in_family
-from stietime.cells.normalisation import totals
+from stietime.cells.gene_sums import add_up_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -251,14 +252,15 @@ def ambient_table(
     it is a positive marker of, could_fake words where at least `MIN_DETECTION` of the median cells would
     show it, else "".
     """
-    in_cells = np.asarray(counts.sum(axis=0), dtype=np.float64).ravel()
+    in_cells = add_up_groups(counts, np.zeros(counts.shape[0], dtype=np.int64), 1)[0]
     in_cells /= max(in_cells.sum(), 1.0)
     depth = totals(counts)
     median = float(np.median(depth)) if len(depth) else 0.0
     order = np.argsort(-ambient.profile, kind="stable")
     order = order[ambient.profile[order] > 0]
     owners = lineages_of_genes(markers)
-    marker_of = [",".join(name for name in LINEAGES if name in owners.get(str(genes[i]), ())) for i in order]
+    joined = {gene: ",".join(name for name in LINEAGES if name in own) for gene, own in owners.items()}
+    marker_of = [joined.get(str(genes[i]), "") for i in order]
     expected = np.nan_to_num(ambient.contamination) * median * ambient.profile[order]
     share, cell_share = ambient.profile[order], in_cells[order]
     ratio = np.log2(share, out=np.full(len(order), np.nan), where=cell_share > 0)
@@ -269,8 +271,7 @@ def ambient_table(
 
 
 def _could_fake(lineages: str, expected: float, median: float) -> str:
-    detection = 1 - np.exp(-expected)
-    if not lineages or detection < MIN_DETECTION:
+    if not lineages or (detection := 1 - np.exp(-expected)) < MIN_DETECTION:
         return ""
     owners = lineages.replace(",", ", ")
     return f"{owners}: seen in {detection:.0%} of cells of {median:,.0f} counts (the median)"

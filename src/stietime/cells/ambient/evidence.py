@@ -11,8 +11,9 @@ from scipy import sparse
 from scipy.special import betainc
 
 from stietime.cells.ambient.exclusive_markers import exclusive_markers
+from stietime.cells.cell_sums import totals
 from stietime.cells.cell_types import LINEAGES
-from stietime.cells.normalisation import totals
+from stietime.cells.gene_sums import add_up_groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,9 @@ class Evidence:
         Targets x markers: the target cannot express the gene.
     cells
         For each target, counts of its cells x markers.
+    foreign
+        For each target, counts of its cells x lineages, summed over the markers that the target cannot
+        express and whose source the lineage is.
     depths
         For each target, counts of its cells over all genes.
     rare
@@ -59,6 +63,7 @@ class Evidence:
     targets: NDArray[np.intp]
     silent: Bools
     cells: tuple[sparse.csr_matrix, ...]
+    foreign: tuple[Floats, ...]
     depths: tuple[Floats, ...]
     rare: Floats
     rare_columns: NDArray[np.intp]
@@ -83,9 +88,7 @@ def lineage_sums(counts: sparse.csr_matrix, codes: NDArray[np.intp]) -> Floats:
     -------
     Lineages + 1 (cells of no lineage) x genes.
     """
-    n = len(codes)
-    member = sparse.csr_matrix((np.ones(n), (codes, np.arange(n))), shape=(len(LINEAGES) + 1, n))
-    return np.asarray((member @ counts).toarray(), dtype=np.float64)
+    return add_up_groups(counts, codes, len(LINEAGES) + 1)
 
 
 def gather_evidence(
@@ -127,12 +130,18 @@ def gather_evidence(
     rare_sums = np.array([np.asarray(part[:, rare].sum(axis=0)).ravel() for part in cells], dtype=np.float64)
     rare_sums = rare_sums.reshape(len(targets), int(rare.sum()))
     depth = totals(counts)
+    silent, of_common = found.silent[targets][:, common], tuple(part[:, common] for part in cells)
+    of_source = np.arange(len(LINEAGES)) == source[common][:, None]
     return Evidence(
         columns=found.columns[common],
         source=source[common],
         targets=targets,
-        silent=found.silent[targets][:, common],
-        cells=tuple(part[:, common] for part in cells),
+        silent=silent,
+        cells=of_common,
+        foreign=tuple(
+            np.asarray(part @ (of_source & own[:, None]).astype(np.float64))
+            for part, own in zip(of_common, silent, strict=True)
+        ),
         depths=tuple(depth[codes == target] for target in targets),
         rare=np.where(found.silent[targets][:, rare], rare_sums, np.nan),
         rare_columns=found.columns[rare],

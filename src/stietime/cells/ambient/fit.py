@@ -116,13 +116,13 @@ def _plausible(fit: AmbientFit, evidence: Evidence, share: Floats, target: int) 
 
     What is expected follows the droplet, and the depth of cells that are deeper than the mean.
     """
-    cells, depth = evidence.cells[target], evidence.depths[target]
+    depth = evidence.depths[target]
     relative_depth = np.maximum(1, depth / max(depth.mean(), 1))
     kept = np.ones(len(depth), dtype=bool)
     for source in np.unique(evidence.source):
         genes = np.flatnonzero(evidence.silent[target] & (evidence.source == source))
         rate = max(fit.per_droplet, _rate(fit, source)) * share[genes].sum() + fit.background * len(genes)
-        found = np.asarray(cells[:, genes].sum(axis=1), dtype=np.float64).ravel()
+        found = evidence.foreign[target][:, source]
         expected = fit.target_factor[evidence.targets[target]] * rate * relative_depth
         kept &= ~is_above(found, expected, DROPLET_DISPERSION, P_FOREIGN)
     return kept

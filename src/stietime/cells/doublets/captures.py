@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from stietime.cells.cell_sums import sum_sets
 from stietime.cells.doublets.pairs import explained_by_pairs
 from stietime.cells.doublets.rates import Rate, expected_rate, rate_of_chemistry
 from stietime.cells.doublets.scores import find_threshold, score_capture
@@ -171,8 +172,8 @@ def is_cycling(counts: csr_matrix, genes: Iterable[str]) -> Mask:
     genes
         Gene symbols, human or mouse.
     """
-    columns = np.array([gene.upper() in CYCLING_GENES for gene in genes], dtype=bool)
-    return np.asarray((counts[:, columns] > 0).sum(axis=1)).ravel() >= MIN_CYCLING_GENES
+    cycling = np.array([gene.upper() in CYCLING_GENES for gene in genes], dtype=bool)
+    return np.asarray(sum_sets(counts, cycling[:, None])[1][:, 0] >= MIN_CYCLING_GENES)
 
 
 def _tested(
@@ -189,10 +190,9 @@ def _tested(
         rows = np.flatnonzero(capture == name)
         told = f"capture {name}: " if len(names) > 1 else ""
         share = expected_rate(len(rows), rate.per_1000_cells)
+        own = counts if len(rows) == n_cells else counts[rows]
         scores = (
-            score_capture(counts[rows], rate=share, seed=seed)
-            if len(rows) >= min_cells
-            else _few(rows, min_cells)
+            score_capture(own, rate=share, seed=seed) if len(rows) >= min_cells else _few(rows, min_cells)
         )
         if isinstance(scores, str):
             notes.append(f"{told}not tested: {scores}")
@@ -205,7 +205,7 @@ def _tested(
         above[rows] = scores.cells > threshold
         likely = rows[above[rows]]
         if len(likely):
-            explained[likely] = explained_by_pairs(counts[rows], above[rows], seed=seed)
+            explained[likely] = explained_by_pairs(own, above[rows], seed=seed)
         notes.append(f"{told}threshold {threshold:.2f}, {how}")
     note = "; ".join(notes)
     if not thresholds:

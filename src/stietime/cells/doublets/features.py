@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from stietime.cells.cell_sums import totals
+from stietime.cells.doublets.artificial import artificial_doublets
 from stietime.cells.embedding.integration import principal_components
-from stietime.cells.normalisation import log_normalise, totals
-from stietime.cells.variable_genes import moments, normalised_dispersion
+from stietime.cells.embedding.knn_graph import make_lists, nearest_of_all, search_lists
+from stietime.cells.gene_sums import sum_scaled
+from stietime.cells.normalisation import depth_factors, log_normalise
+from stietime.cells.variable_genes import Moments, normalised_dispersion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
+
+    from stietime.cells.embedding.knn_graph import Found
 
     Vector = NDArray[np.float64]
     Rows = NDArray[np.int64]
@@ -25,13 +31,11 @@ if TYPE_CHECKING:
 N_GENES: Final = 3000
 MIN_CELLS_OF_GENE: Final = 3
 N_COMPONENTS: Final = 10
-ARTIFICIAL_PER_CELL: Final = 2
-MIN_ARTIFICIAL: Final = 3000  # with fewer, the scores of small captures are left to chance
 # beyond this number of cells, doublets are made of a random part of them, and neighbours sought there
 MAX_REFERENCE: Final = 10_000
-# two cells in one droplet share its reagents: each gives 50-100 % of its counts
-MIN_SHARE_OF_CELL: Final = 0.5
 NEIGHBOURS: Final = (3, 5, 10, 15, 25, 50)
+EXACT_UP_TO: Final = 8000  # points among which all neighbours are found, and of more nearly all
+RECALL: Final = 0.99
 N_EXCLUSIVE_GENES: Final = 500
 _BLOCK: Final = 5000
 
@@ -66,9 +70,10 @@ def informative_genes(counts: csr_matrix) -> Rows:
     -------
     Columns, rising.
     """
-    seen = np.asarray((counts > 0).sum(axis=0)).ravel() >= MIN_CELLS_OF_GENE
-    dispersion = normalised_dispersion(moments(counts))["normalised_dispersion"].to_numpy()
-    usable = np.flatnonzero(seen & ~np.isnan(dispersion))
+    sums, squares, n_cells = sum_scaled(counts, depth_factors(totals(counts)))
+    of_genes = normalised_dispersion(Moments(counts.shape[0], sums, squares))
+    dispersion = of_genes["normalised_dispersion"].to_numpy()
+    usable = np.flatnonzero((n_cells >= MIN_CELLS_OF_GENE) & ~np.isnan(dispersion))
     return np.sort(usable[np.argsort(-dispersion[usable], kind="stable")[:N_GENES]])
 
 
@@ -95,55 +100,28 @@ def describe_capture(counts: csr_matrix, genes: Rows, rng: np.random.Generator) 
     """
     n_cells = counts.shape[0]
     reference = np.sort(rng.choice(n_cells, min(n_cells, MAX_REFERENCE), replace=False))
-    singles = sparse.csr_matrix(counts[reference])
-    expression = log_normalise(singles[:, genes])
-    artificial = artificial_doublets(singles, rng)
-    together = sparse.csr_matrix(sparse.vstack([expression, log_normalise(artificial[:, genes])]))
-    components = principal_components(together, N_COMPONENTS)
-    is_reference = np.zeros(n_cells, dtype=bool)
-    is_reference[reference] = True
-    embedded = np.zeros((n_cells, components.scores.shape[1]))
-    embedded[is_reference] = components.scores[: len(reference)]
-    if not is_reference.all():
-        embedded[~is_reference] = components.axes.project(log_normalise(counts[~is_reference][:, genes]))
-    points = np.vstack([embedded, components.scores[len(reference) :]])
-    place = np.concatenate([reference, np.arange(n_cells, len(points))])
-    everything = sparse.csr_matrix(sparse.vstack([counts, artificial]))
+    singles = counts if len(reference) == n_cells else sparse.csr_matrix(counts[reference])
+    exclusive = exclusive_genes(singles)
+    wanted, depth = np.union1d(genes, exclusive), totals(counts)
+    cells = counts[:, wanted]
+    made = artificial_doublets(cells[reference], depth[reference], rng)
+    everything = sparse.csr_matrix(sparse.vstack([cells, made.counts]))
+    place = np.concatenate([reference, np.arange(n_cells, everything.shape[0])])
+    informative = everything[:, np.searchsorted(wanted, genes)]
+    expression = log_normalise(informative, cell_totals=totals(informative))
+    if len(place) == everything.shape[0]:
+        points = principal_components(expression, N_COMPONENTS).scores
+    else:
+        points = principal_components(expression[place], N_COMPONENTS).axes.project(expression)
     parts = [
         artificial_neighbours(points, place, n_cells),
-        exclusive_expression(singles, everything)[:, None],
-        _depth(everything),
+        exclusive_expression(everything[:, np.searchsorted(wanted, exclusive)], reference)[:, None],
+        np.log1p(np.column_stack([np.append(depth, made.totals), np.diff(everything.indptr)])),
         points,
     ]
+    is_reference = np.zeros(n_cells, dtype=bool)
+    is_reference[reference] = True
     return Capture(np.hstack(parts), n_cells, is_reference)
-
-
-def artificial_doublets(counts: csr_matrix, rng: np.random.Generator) -> csr_matrix:
-    """Add the counts of random pairs of cells, as chance brings them into a droplet.
-
-    Each cell gives a random 50-100 % of its counts.
-
-    Parameters
-    ----------
-    counts
-        Counts, at least two cells x genes.
-    rng
-        Source of the pairs.
-    """
-    n_cells = counts.shape[0]
-    n_wanted = max(ARTIFICIAL_PER_CELL * n_cells, MIN_ARTIFICIAL)
-    first = rng.integers(0, n_cells, n_wanted)
-    second = (first + rng.integers(1, n_cells, n_wanted)) % n_cells
-    return sparse.csr_matrix(_thinned(counts[first], rng) + _thinned(counts[second], rng))
-
-
-def _thinned(counts: csr_matrix, rng: np.random.Generator) -> csr_matrix:
-    share = rng.uniform(MIN_SHARE_OF_CELL, 1, counts.shape[0])
-    thinned = counts.astype(np.float32)
-    drawn = rng.binomial(counts.data.astype(np.int64), np.repeat(share, np.diff(counts.indptr)))
-    thinned.data = drawn.astype(np.float32)
-    thinned.eliminate_zeros()
-    return thinned
 
 
 def artificial_neighbours(points: Vector, reference: Rows, n_cells: int) -> Vector:
@@ -163,13 +141,10 @@ def artificial_neighbours(points: Vector, reference: Rows, n_cells: int) -> Vect
     Share of artificial doublets among the nearest 3, 5, 10, 15, 25 and 50 neighbours (fewer where there are
     fewer), then weighted by the inverse distance.
     """
-    from sklearn.neighbors import NearestNeighbors
-
     n_sought = min(max(NEIGHBOURS), len(reference) - 1)
     embedded = points.astype(np.float32)
-    search = NearestNeighbors(n_neighbors=n_sought + 1, algorithm="brute").fit(embedded[reference])
-    distances, found = search.kneighbors(embedded)
-    rows = reference[found]
+    found, squared = _nearest(embedded[reference], embedded, n_sought + 1)
+    rows, distances = reference[found], np.sqrt(squared.astype(np.float64))
     own = rows == np.arange(len(points))[:, None]
     own[~own.any(axis=1), -1] = True
     artificial = (rows >= n_cells)[~own].reshape(len(points), n_sought)
@@ -179,41 +154,82 @@ def artificial_neighbours(points: Vector, reference: Rows, n_cells: int) -> Vect
     return np.column_stack([*shares, (near * artificial).sum(axis=1) / near.sum(axis=1)])
 
 
-def exclusive_expression(singles: csr_matrix, cells: csr_matrix) -> Vector:
-    """Score cells by pairs of genes that exclude each other (cxds, Bais & Kostka, Bioinformatics 2020).
+def _nearest(points: NDArray[np.float32], queries: NDArray[np.float32], k: int) -> Found:
+    """Find the nearest points of each query; among many, nearly all of them."""
+    if len(points) <= EXACT_UP_TO:
+        return nearest_of_all(queries, points, k)
+    return search_lists(make_lists(points, k, recall=RECALL, seed=0), queries, k)
 
-    A pair of genes weighs -log P(as many cells with just one of the two, were they independent); a cell's
-    score is the sum over the pairs it expresses.
+
+def exclusive_genes(singles: csr_matrix) -> Rows:
+    """Find the 500 genes that are closest to being seen in half of the cells.
 
     Parameters
     ----------
     singles
-        Counts that the weights are found in, cells x genes.
-    cells
-        Counts of the cells to be scored, of the same genes.
+        Counts, cells x genes, without stored zeros.
 
     Returns
     -------
-    One score per cell, 0 or more.
+    Columns, rising.
     """
-    from scipy.stats import binom
+    n_seen = singles.getnnz(axis=0).astype(np.int64)
+    return np.sort(np.argsort(-n_seen * (singles.shape[0] - n_seen), kind="stable")[:N_EXCLUSIVE_GENES])
 
-    share = np.asarray((singles > 0).mean(axis=0)).ravel()
-    genes = np.sort(np.argsort(-share * (1 - share), kind="stable")[:N_EXCLUSIVE_GENES])
-    seen = (singles[:, genes] > 0).astype(np.float64)
-    alone, both = np.asarray(seen.sum(axis=0)).ravel(), (seen.T @ seen).toarray()
-    one_of_two = alone[:, None] + alone[None, :] - 2 * both
-    expected = share[genes][:, None] * (1 - share[genes][None, :])
-    weights = -binom.logsf(one_of_two - 1, singles.shape[0], expected + expected.T)
-    finite = np.isfinite(weights)
-    weights = np.where(finite, weights, weights[finite].max(initial=0.0))
-    np.fill_diagonal(weights, 0)
-    scores = np.empty(cells.shape[0])
+
+def exclusive_expression(counts: csr_matrix, reference: Rows) -> Vector:
+    """Score cells by pairs of genes that exclude each other (cxds, Bais & Kostka, Bioinformatics 2020).
+
+    Parameters
+    ----------
+    counts
+        Counts of the genes whose pairs are looked at, cells x genes.
+    reference
+        Rows of the cells that the weights of the pairs are found in.
+
+    Returns
+    -------
+    One score per cell, 0 or more: the sum of the weights of the pairs it expresses.
+    """
+    scores = np.empty(counts.shape[0])
+    seen = np.empty(counts.shape, dtype=np.float32)
     for start in range(0, len(scores), _BLOCK):
-        block = (cells[start : start + _BLOCK][:, genes] > 0).astype(np.float64)
-        scores[start : start + _BLOCK] = np.asarray(block.multiply(block @ weights).sum(axis=1)).ravel() / 2
+        seen[start : start + _BLOCK] = counts[start : start + _BLOCK].toarray() > 0
+    weights = exclusive_weights(seen[reference]).astype(np.float32)
+    for start in range(0, len(scores), _BLOCK):
+        own = seen[start : start + _BLOCK]
+        scores[start : start + _BLOCK] = (own * (own @ weights)).sum(axis=1, dtype=np.float64) / 2
     return scores
 
 
-def _depth(counts: csr_matrix) -> Vector:
-    return np.log1p(np.column_stack([totals(counts), np.diff(counts.indptr)]))
+def exclusive_weights(seen: NDArray[np.float32]) -> Vector:
+    """Weigh pairs of genes, the more the clearer they exclude each other.
+
+    A pair weighs -log P(as many cells with just one of the two, were they independent: binomial).
+
+    Parameters
+    ----------
+    seen
+        1 where a cell shows a gene, else 0; cells x genes.
+
+    Returns
+    -------
+    Genes x genes, symmetric, 0 on the diagonal.
+    """
+    from scipy.special import betainc
+
+    n_cells = len(seen)
+    both = (seen.T @ seen).astype(np.float64)  # whole numbers, exact below 2^24
+    alone = np.diag(both)
+    first, second = np.triu_indices(len(both), 1)
+    one_of_two = alone[first] + alone[second] - 2 * both[first, second]
+    share = alone / n_cells
+    expected = share[first] * (1 - share[second]) + share[second] * (1 - share[first])
+    with np.errstate(divide="ignore"):
+        of_pairs = -np.log(betainc(one_of_two, n_cells - one_of_two + 1, expected))
+    of_pairs[one_of_two == 0] = 0
+    finite = np.isfinite(of_pairs)
+    of_pairs = np.where(finite, of_pairs, of_pairs[finite].max(initial=0.0))
+    weights = np.zeros(both.shape)
+    weights[first, second] = weights[second, first] = of_pairs
+    return weights

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import numba
 import numpy as np
 from scipy import sparse
 
-from stietime.cells.doublets.features import N_COMPONENTS, artificial_doublets, informative_genes
-from stietime.cells.doublets.scores import MIN_CELLS, MIN_GENES, content_hashes, without_stored_zeros
+from stietime.cells.cell_sums import hash_rows, totals
+from stietime.cells.doublets.artificial import artificial_doublets
+from stietime.cells.doublets.features import N_COMPONENTS, informative_genes
+from stietime.cells.doublets.scores import MIN_CELLS, MIN_GENES, without_stored_zeros
 from stietime.cells.embedding.integration import principal_components
-from stietime.cells.normalisation import log_normalise, totals
+from stietime.cells.normalisation import log_normalise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,7 +75,7 @@ def group_profiles(counts: csr_matrix) -> Vector:
     """
     from sklearn.cluster import KMeans
 
-    points = principal_components(log_normalise(counts), N_COMPONENTS).scores
+    points = principal_components(log_normalise(counts, cell_totals=totals(counts)), N_COMPONENTS).scores
     n_groups = min(MAX_GROUPS, len(np.unique(points, axis=0)), max(2, len(points) // MIN_CELLS_OF_GROUP))
     group = KMeans(n_groups, n_init=2, random_state=0).fit(points).labels_
     rows = np.arange(len(group))
@@ -115,11 +118,45 @@ def _fit_block(counts: csr_matrix, alone: Vector, paired: Vector) -> Vector:
     of_pair = likelihood[np.arange(len(best)), best]
     own = counts.copy()
     own.data = counts.data * np.log(counts.data / np.repeat(n, np.diff(counts.indptr)))
-    mean = np.exp(paired[best]) * n[:, None]
-    excess = (counts.toarray() - mean) / np.sqrt(mean + 0.5)
-    most = np.sort(excess, axis=1)[:, -N_EXCESSIVE_GENES:].mean(axis=1)
+    most = _largest_excess(counts.indptr, counts.indices, counts.data, np.exp(paired), best, n)
     gain = (of_pair - (counts @ alone.T).max(axis=1)) / n
     return np.vstack([gain, (totals(own) - of_pair) / n, most, np.log(n)])
+
+
+@numba.njit(nogil=True, cache=True)
+def _largest_excess(
+    indptr: NDArray[np.int32],
+    indices: NDArray[np.int32],
+    data: Vector,
+    shares: Vector,
+    pair: NDArray[np.int64],
+    depth: Vector,
+) -> Vector:  # pragma: no cover - compiled
+    """Give the mean standardised excess over the cell's pair, of the genes that exceed it most."""
+    n_genes = shares.shape[1]
+    n_largest = min(N_EXCESSIVE_GENES, n_genes)
+    found, own, largest = np.empty(len(depth)), np.zeros(n_genes), np.empty(n_largest)
+    for row in range(len(depth)):
+        for gene in range(n_genes):
+            own[gene] = 0
+        for place in range(indptr[row], indptr[row + 1]):
+            own[indices[place]] = data[place]
+        for at in range(n_largest):
+            largest[at] = -np.inf
+        for gene in range(n_genes):
+            mean = shares[pair[row], gene] * depth[row]
+            excess = (own[gene] - mean) / np.sqrt(mean + 0.5)
+            if excess > largest[0]:
+                at = 0
+                while at + 1 < n_largest and largest[at + 1] < excess:
+                    largest[at] = largest[at + 1]
+                    at += 1
+                largest[at] = excess
+        sum_of_largest = 0.0
+        for at in range(n_largest):
+            sum_of_largest += largest[at]
+        found[row] = sum_of_largest / n_largest
+    return found
 
 
 def explained_by_pairs(
@@ -149,22 +186,22 @@ def explained_by_pairs(
     from threadpoolctl import threadpool_limits
 
     counts = without_stored_zeros(counts)
-    tested, others = counts[candidates], counts[~candidates]
-    others = others[np.argsort(content_hashes(others), kind="stable")]
+    tested, others = counts[candidates], np.flatnonzero(~candidates)
+    n_others = len(others)
     rng = np.random.default_rng(seed)
-    n_others = others.shape[0]
-    others = others[np.sort(rng.choice(n_others, min(n_others, MAX_CELLS_IN_GROUPS), replace=False))]
+    chosen = np.sort(rng.choice(n_others, min(n_others, MAX_CELLS_IN_GROUPS), replace=False))
+    singles = counts[others[np.argsort(hash_rows(counts)[others], kind="stable")[chosen]]]
     all_explained = np.ones(tested.shape[0], dtype=bool)
-    genes = informative_genes(others)
+    genes, depth = informative_genes(singles), totals(singles)
     if n_others < MIN_CELLS or len(genes) < MIN_GENES:
         return all_explained
     with threadpool_limits(limits=1):
         try:
-            profiles = group_profiles(others[:, genes])
+            profiles = group_profiles(singles := singles[:, genes])
         except ValueError:
             return all_explained
         cells = fit_pairs(tested[:, genes], profiles)
-        doublets = fit_pairs(artificial_doublets(others, rng)[:, genes], profiles)
+        doublets = fit_pairs(artificial_doublets(singles, depth, rng).counts, profiles)
     return _is_like(cells, doublets)
 
 
@@ -172,9 +209,16 @@ def _is_like(cells: PairFit, doublets: PairFit) -> NDArray[np.bool_]:
     """Say whether each cell fits pairs as the artificial doublets of about its depth do."""
     explained = np.empty(len(cells.depth), dtype=bool)
     for row, depth in enumerate(cells.depth):
-        alike = np.argsort(np.abs(doublets.depth - depth), kind="stable")[:N_OF_LIKE_DEPTH]
+        alike = _nearest(np.abs(doublets.depth - depth))
         unlike_any_pair = (doublets.misfit[alike] < cells.misfit[row]).all()
         own_genes = (doublets.excess[alike] < cells.excess[row]).mean() >= MAX_EXCESS
         gains = (doublets.gain[alike] < cells.gain[row]).mean() >= MIN_GAIN
         explained[row] = gains and not (unlike_any_pair and own_genes)
     return explained
+
+
+def _nearest(apart: Vector) -> NDArray[np.int64]:
+    """Find the artificial doublets of the nearest depth, of equally near ones the first."""
+    farthest = np.partition(apart, N_OF_LIKE_DEPTH - 1)[N_OF_LIKE_DEPTH - 1]
+    nearer = np.flatnonzero(apart < farthest)
+    return np.append(nearer, np.flatnonzero(apart == farthest)[: N_OF_LIKE_DEPTH - len(nearer)])

@@ -14,7 +14,7 @@ from scipy import sparse
 from scipy.special import gammaln
 from scipy.stats import false_discovery_control
 
-from stietime.cells.normalisation import totals
+from stietime.cells.cell_sums import totals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

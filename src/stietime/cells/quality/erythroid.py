@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from stietime.cells.cell_sums import sum_sets
 from stietime.cells.cell_types import ERYTHROID
 from stietime.cells.gene_families import in_family
 from stietime.names import PROVISIONAL_LINEAGE, UNCLEAR
@@ -93,22 +94,25 @@ def erythroid_kinds(
     for cells with next to no haemoglobin, for haemoglobin that nothing explains, and where the genes cannot
     tell.
     """
-    symbols = np.array([gene.upper() for gene in genes], dtype=object)
     n_counts = metrics["n_counts"].to_numpy(dtype=np.float64)
-    haemoglobin = np.asarray(counts @ in_family(genes, "hb").astype(np.float64)) / np.maximum(n_counts, 1)
-    nucleated, can_tell = _nucleated(counts, symbols, n_counts)
+    lists = {"nucleated": NUCLEATED_GENES, "dividing": DIVIDING_GENES, "residual": RESIDUAL_GENES}
+    lists["leukocyte"] = _LEUKOCYTE_GENE
+    members = _members(genes, lists)
+    sums, n_shown = sum_sets(counts, np.stack([*members.values(), in_family(genes, "hb")], axis=1))
+    of_lists, haemoglobin = dict(zip(lists, sums.T, strict=False)), sums[:, -1] / np.maximum(n_counts, 1)
+    nucleated = _nucleated(of_lists, dict(zip(lists, n_shown.T, strict=False)), n_counts)
+    can_tell = bool(members["nucleated"].sum() >= MIN_GENES)
     ambient = _ambient(haemoglobin, n_counts, ambient_hb_share)
     erythroid = _erythroid(metrics, haemoglobin)
     taken_up = ambient & ~erythroid
     if ambient_hb_share > 0:
         taken_up |= ambient & ~nucleated
-    residual = counts @ np.isin(symbols, RESIDUAL_GENES.split()).astype(np.float64)
     return np.select(
         [
             taken_up,
             erythroid & nucleated,
             ~erythroid | np.full(len(metrics), not can_tell),
-            residual >= MIN_RESIDUAL_COUNTS,
+            of_lists["residual"] >= MIN_RESIDUAL_COUNTS,
         ],
         [AMBIENT, NUCLEATED, "", RETICULOCYTE],
         default=RED_CELL,
@@ -121,19 +125,20 @@ def _erythroid(metrics: pd.DataFrame, haemoglobin: Floats) -> Mask:
     return np.asarray((lineages == ERYTHROID) | rich)
 
 
-def _nucleated(counts: csr_matrix, symbols: NDArray[np.object_], n_counts: Floats) -> tuple[Mask, bool]:
-    """Say which cells show the genes of nucleated stages, and whether the data can tell that one does not."""
-    shares, shown = {}, {}
-    lists = {"nucleated": NUCLEATED_GENES, "dividing": DIVIDING_GENES, "leukocyte": _LEUKOCYTE_GENE}
-    for name, members in lists.items():
-        part = counts[:, np.flatnonzero(np.isin(symbols, members.split()))]
-        shares[name] = np.asarray(part.sum(axis=1), dtype=np.float64).ravel() / np.maximum(n_counts, 1)
-        shown[name] = np.asarray((part > 0).sum(axis=1)).ravel()
+def _members(genes: Sequence[str], lists: dict[str, str]) -> dict[str, Mask]:
+    """Say of each list of human symbols which genes are on it, in any case."""
+    list_of = {symbol: name for name, symbols in lists.items() for symbol in symbols.split()}
+    of_gene = np.array([list_of.get(gene.upper(), "") for gene in genes], dtype=object)
+    return {name: np.asarray(of_gene == name, dtype=bool) for name in lists}
+
+
+def _nucleated(sums: dict[str, Floats], shown: dict[str, NDArray[np.int64]], n_counts: Floats) -> Mask:
+    """Say which cells show the genes of nucleated stages."""
+    shares = {name: part / np.maximum(n_counts, 1) for name, part in sums.items()}
     found = (shares["nucleated"] >= MIN_NUCLEATED_SHARE) & (shown["nucleated"] >= MIN_NUCLEATED_SHOWN)
     found |= (shares["dividing"] >= MIN_DIVIDING_SHARE) & (shown["dividing"] >= MIN_DIVIDING_SHOWN)
     leukocyte = (shares["leukocyte"] > MAX_LEUKOCYTE_SHARE) & (shares["leukocyte"] * n_counts > 2)
-    can_tell = np.isin(symbols, NUCLEATED_GENES.split()).sum() >= MIN_GENES
-    return found & ~leukocyte, bool(can_tell)
+    return np.asarray(found & ~leukocyte)
 
 
 def _ambient(haemoglobin: Floats, n_counts: Floats, ambient_hb_share: float) -> Mask:

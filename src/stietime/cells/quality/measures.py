@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
+from stietime.cells.cell_sums import sum_largest, sum_sets
 from stietime.cells.gene_families import in_family
-from stietime.cells.normalisation import totals
 from stietime.cells.quality.cuts import ALL, Cut, Limits, is_empty, is_red_cell, lineages_of, rows_of_cut
 from stietime.names import KEPT
 
@@ -57,7 +57,6 @@ CUT_COLUMNS: Final = (
 )
 N_TOP_GENES: Final = 20
 MIN_COUNTS_COMPLEXITY: Final = 10
-_CELLS_PER_BLOCK: Final = 10_000
 
 
 def measure(
@@ -82,11 +81,11 @@ def measure(
     log10(n_genes) / log10(n_counts), nan below 10 counts; pct_intronic, nan when not given.
     """
     symbols = list(genes)
-    n_counts = totals(counts)
-    # stored zeros are not genes
-    n_genes = counts.getnnz(axis=1) if counts.data.all() else np.asarray((counts > 0).sum(axis=1)).ravel()
     families = {name: in_family(symbols, name) for name in ("mito", "ribo", "hb", "stress")}
-    parts = np.asarray(counts @ np.stack(list(families.values()), axis=1).astype(np.float64))
+    everything = np.ones(len(symbols), dtype=bool)
+    # stored zeros are not genes
+    parts, shown = sum_sets(counts, np.stack([*families.values(), everything], axis=1))
+    n_counts, n_genes = parts[:, -1], shown[:, -1]
     shares = {
         f"pct_{name}": _percent(parts[:, place], n_counts)
         if members.any()
@@ -95,7 +94,7 @@ def measure(
     }
     return pd.DataFrame(
         {
-            "n_genes": n_genes.astype(np.int64),
+            "n_genes": n_genes,
             "n_counts": n_counts.astype(np.int64),
             **shares,
             "pct_top_genes": _percent_top_genes(counts, n_counts, n_genes),
@@ -110,13 +109,7 @@ def _percent(part: Floats, n_counts: Floats) -> Floats:
 
 
 def _percent_top_genes(counts: csr_matrix, n_counts: Floats, n_genes: NDArray[np.integer]) -> Floats:
-    """Work out the share of the most counted genes; block by block, as the counts are sorted in each cell."""
-    top = np.full(len(n_counts), np.nan)
-    for start in range(0, len(n_counts), _CELLS_PER_BLOCK):
-        block = counts[start : start + _CELLS_PER_BLOCK]
-        for row in np.flatnonzero(n_genes[start : start + _CELLS_PER_BLOCK] >= N_TOP_GENES):
-            values = block.data[block.indptr[row] : block.indptr[row + 1]]
-            top[start + row] = np.partition(values, -N_TOP_GENES)[-N_TOP_GENES:].sum()
+    top = np.where(n_genes >= N_TOP_GENES, sum_largest(counts, N_TOP_GENES), np.nan)
     return np.asarray(100 * top / np.maximum(n_counts, 1))
 
 

@@ -21,11 +21,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy import sparse
 
+from stietime.cells.cell_sums import sum_markers
 from stietime.cells.cell_types import ERYTHROID, LINEAGES, SETS, WITHIN_LINEAGE
 from stietime.cells.gene_families import in_family
-from stietime.cells.normalisation import totals
 from stietime.names import UNCLEAR
 
 if TYPE_CHECKING:
@@ -113,15 +112,15 @@ class _Panel:
 
     Parameters
     ----------
-    selector
-        Genes of the dataset x markers: 1 where a gene is (part of) a marker.
+    marker_of_gene
+        Marker that each gene of the dataset is, or is a part of; -1 where it is none.
     level
         Counts per 10,000 of each marker in its lineage.
     own, also
         Markers x sets: whether it is a marker of the set, or one that its cells may show.
     """
 
-    selector: csr_matrix
+    marker_of_gene: NDArray[np.int64]
     level: Floats
     own: Floats
     also: Floats
@@ -223,14 +222,11 @@ def _panel(genes: Sequence[str], markers: pd.DataFrame) -> _Panel:
             own[set_id] |= set(further.split())
     wanted = sorted(set().union(*own.values()) & set(names.tolist()))
     at = {name: place for place, name in enumerate(wanted)}
-    used = [(row, at[name]) for row, name in enumerate(names) if name in at]
-    places = np.array(used, dtype=np.intp).reshape(-1, 2)
-    ones = np.ones(len(places), dtype=np.float32)
     level = {name: value for value, words in LEVELS.items() for name in words.split()}
     may_show = {set_id: set(ALSO.get(set_id, "").split()) for set_id in _SETS}
     members = _membership(wanted, own)
     return _Panel(
-        selector=sparse.csr_matrix((ones, (places[:, 0], places[:, 1])), shape=(len(names), len(wanted))),
+        marker_of_gene=np.array([at.get(name, -1) for name in names], dtype=np.int64),
         level=np.array([level.get(name, DEFAULT_LEVEL) for name in wanted]),
         own=members.astype(np.float64),
         also=(_membership(wanted, may_show) & ~members).astype(np.float64),
@@ -244,21 +240,21 @@ def _membership(names: Sequence[str], sets: dict[str, set[str]]) -> Mask:
 
 def _blocks(counts: csr_matrix, panel: _Panel) -> Iterator[tuple[slice, Floats, Floats, Floats]]:
     """Give, block by block of cells: the rows, the counts of the markers, their ratios, the cells' totals."""
-    cell_totals = totals(counts)
     for start in range(0, counts.shape[0], _CELLS_PER_BLOCK):
         rows = slice(start, start + _CELLS_PER_BLOCK)
-        seen = np.asarray((counts[rows] @ panel.selector).toarray(), dtype=np.float64)
-        yield rows, seen, _log_ratios(seen, cell_totals[rows], panel.level), cell_totals[rows]
+        seen, cell_totals = sum_markers(counts[rows], panel.marker_of_gene, len(panel.level))
+        yield rows, seen, _log_ratios(seen, cell_totals, panel.level), cell_totals
 
 
 def _log_ratios(seen: Floats, cell_totals: Floats, level: Floats) -> Floats:
     """Work out what each marker says in each cell, natural logarithm; see the formula of the module."""
     size = 1 / DISPERSION
-    mean = np.maximum(cell_totals, 1)[:, None] * level / 1e4
+    levels, level_of = np.unique(level, return_inverse=True)
+    mean = np.maximum(cell_totals, 1)[:, None] * levels / 1e4
     background = BACKGROUND * mean
     slope = np.log(mean / (mean + size)) - np.log(background / (background + size))
     empty = size * (np.log1p(mean / size) - np.log1p(background / size))
-    return np.asarray(seen * slope - empty)
+    return np.asarray(seen * slope[:, level_of] - empty[:, level_of])
 
 
 def _evidence(ratios: Floats, panel: _Panel) -> Floats:
@@ -290,4 +286,4 @@ def _without(panel: _Panel, first: str) -> _Panel:
     known = np.array([lineage in related for lineage in _SETS.values()])
     foreign = ~(panel.own[:, known].any(axis=1) | panel.also[:, known].any(axis=1))
     own = panel.own * foreign[:, None] * ~known
-    return _Panel(panel.selector, panel.level, own, np.zeros_like(own))
+    return _Panel(panel.marker_of_gene, panel.level, own, np.zeros_like(own))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stietime.cells.normalisation import totals
+from stietime.cells.cell_sums import totals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
