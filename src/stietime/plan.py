@@ -131,6 +131,12 @@ class Plan:
         return [sample.sample for sample in self.samples if sample.modality == names.SECTION]
 
     @property
+    def gene_sets(self) -> list[str]:
+        """The file of further gene sets, if there is one: a change of it scores again."""
+        own = self.settings.states.gene_sets
+        return [str(expand_path(own))] if own else []
+
+    @property
     def sample_pattern(self) -> str:
         """Regular expression that matches the samples of cells and nothing else."""
         return "|".join(map(re.escape, self.cells)) or NOTHING

@@ -122,6 +122,17 @@ def test_bad_config_and_sheets_end_with_2_and_say_where(
         assert word in message
 
 
+def test_gene_sets_are_checked_with_the_files(project, tmp_path, capsys):
+    write_h5ad(tmp_path / "a.h5ad", np.ones((4, 8)))
+    (tmp_path / "own.gmt").write_text("lonely\n")
+    message = refused(capsys, project(cells_row(), states={"gene_sets": "own.gmt"}))
+    assert "own.gmt, row 1" in message
+    message = refused(capsys, project(cells_row(), states={"gene_sets": "none.tsv"}))
+    assert "none.tsv" in message
+    (tmp_path / "own.gmt").write_text("set\tna\tGENE1\n")
+    assert main(["validate", "--configfile", str(project(cells_row(), states={"gene_sets": "own.gmt"}))]) == 0
+
+
 def test_a_missing_config_ends_with_2(tmp_path, capsys):
     assert "does not exist" in refused(capsys, tmp_path / "none.yaml")
 

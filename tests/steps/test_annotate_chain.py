@@ -119,6 +119,46 @@ def test_scores_and_calls(cohort):
     assert set(types.loc[states["is_texp"], "cell_type"]) == {"cd8_t"}
 
 
+def states_of(cohort, output, samples, **settings):
+    """Score some samples, whose types are taken out of those of the cohort."""
+    types = storage.read_table(cohort / "cell_types.parquet")
+    of_samples = types["cell"].str.split(":").str[0].isin([sample.name for sample in samples])
+    storage.write_table(types[of_samples], cohort / f"types_{output}")
+    assert score(cohort, f"types_{output}", output, settings=settings, samples=samples) == 0
+    return storage.read_table(cohort / output).set_index("cell")
+
+
+@pytest.mark.parametrize("method", ["ucell", "aucell", "mean_difference"])
+def test_scores_do_not_change_when_samples_are_added(cohort, method):
+    options = {"score_method": method, "aucell_share": 0.1}
+    all_samples = states_of(cohort, f"all_{method}.parquet", SAMPLES, **options)
+    two = states_of(cohort, f"two_{method}.parquet", SAMPLES[:2][::-1], **options)
+    scores = [column for column in two if column.startswith("score_")]
+    assert len(scores) == 143
+    pd.testing.assert_frame_equal(two[scores], all_samples.loc[two.index, scores])
+    truth = truth_of(cohort).loc[all_samples.index, "source_true_lineage"].astype(str)
+    for lineage in ("t_cell", "b_cell", "neutrophil", "epithelial"):
+        means = all_samples[f"score_{lineage}"].groupby(truth).mean()
+        assert means.idxmax() == lineage
+    rules = storage.read_table(cohort / f"all_{method}.tsv").set_index("set_id")
+    words = {"ucell": "UCell", "aucell": "AUCell", "mean_difference": "mean log expression"}
+    assert rules.loc["b_cell", "rule"].startswith("score only: ")
+    assert words[method] in rules.loc["b_cell", "rule"]
+    assert rules["depth_correlation"].notna().sum() > 100
+
+
+def test_sets_of_the_users_own_are_scored_beside_those_of_the_reviews(cohort, tmp_path):
+    own = tmp_path / "own.gmt"
+    own.write_text("b_again\tna\tMS4A1\tCD79A\tCD79B\tCD19\nnot_there\tna\tNOGENE\n")
+    states = states_of(cohort, "own.parquet", SAMPLES, gene_sets=str(own))
+    assert "score_not_there" not in states
+    truth = truth_of(cohort).loc[states.index, "source_true_lineage"].astype(str)
+    assert states["score_b_again"].groupby(truth).mean().idxmax() == "b_cell"
+    rules = storage.read_table(cohort / "own.tsv").set_index("set_id")
+    assert len(rules) == 145
+    assert rules.loc["not_there", "note"].startswith("not scored")
+
+
 def test_directions_between_environments(cohort):
     cells = storage.read_table(cohort / "cells.parquet").set_index("cell")
     truth = truth_of(cohort).loc[cells.index, "source_true_state"].astype(str)

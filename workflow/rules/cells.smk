@@ -127,6 +127,7 @@ rule score_states:
         counts=PLAN.each_sample("counts"),
         quality=PLAN.each_sample("quality"),
         cell_types=OUT.cell_types,
+        gene_sets=PLAN.gene_sets,
     output:
         states=OUT.states,
         rules=OUT.state_rules,

@@ -3,16 +3,17 @@ rule compare:
         cells=OUT.cells,
         counts=PLAN.each_sample("counts"),
         samples=OUT.samples,
+        gene_sets=PLAN.gene_sets,
     output:
         composition=OUT.composition,
         contrasts=OUT.contrasts,
     log:
         OUT.log("compare"),
     params:
-        settings=PLAN.options("comparison"),
+        flags=PLAN.flags("comparison", "states"),
     shell:
         "stietime step compare --cells {input.cells:q} --counts {input.counts:q} --samples {input.samples:q}"
-        " --settings {params.settings:q} --composition {output.composition:q}"
+        " {params.flags:q} --composition {output.composition:q}"
         " --contrasts {output.contrasts:q} 2> {log:q}"
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import pandas as pd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
     from numpy.typing import NDArray
 
 CD4_T: Final = "cd4_t"
@@ -122,3 +122,40 @@ def supporting_genes(markers: pd.DataFrame, genes: Sequence[str]) -> NDArray[np.
         known = set().union(*(positive.get(name, set()) for name in (*own, *above)))
         rows.append([gene in known for gene in genes])
     return np.array(rows, dtype=bool).reshape(len(LINEAGES), len(genes))
+
+
+def cells_below(
+    parent: str,
+    lineages: NDArray[np.object_],
+    cell_types: NDArray[np.object_],
+    parents: pd.Series,
+    *,
+    unresolved: str = "",
+) -> NDArray[np.bool_]:
+    """Find the cells of a type, or of types below it.
+
+    Parameters
+    ----------
+    parent
+        A lineage or a set of the marker table; empty for all cells.
+    lineages, cell_types
+        Of each cell.
+    parents
+        Parent of each set, by set_id.
+    unresolved
+        A type whose cells, which have no finer type, are taken too.
+    """
+
+    def _belongs(lineage: str, cell_type: str) -> bool:
+        if not parent or parent == lineage or (unresolved and cell_type == unresolved):
+            return True
+        for name in (cell_type, lineage):
+            above = name
+            while above and above != parent:
+                above = str(parents.get(above, ""))
+            if above:
+                return True
+        return False
+
+    codes, kinds = pd.factorize(pd.MultiIndex.from_arrays([lineages, cell_types]))
+    return np.array([_belongs(*kind) for kind in kinds], dtype=bool)[codes]

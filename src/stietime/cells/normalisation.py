@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 TARGET_COUNTS: Final = 1e4
 
 
-def depth_factors(
-    cell_totals: NDArray[np.float64], *, target: float = TARGET_COUNTS
-) -> NDArray[np.float32]:
+def depth_factors(cell_totals: NDArray[np.float64], *, target: float = TARGET_COUNTS) -> NDArray[np.float32]:
     """Say what the counts of each cell are multiplied by to bring it to a common depth; 0 without counts.
 
     Parameters

@@ -108,7 +108,8 @@ def check_inputs(settings: Settings, samples: Iterable[Sample]) -> list[CheckedS
         Files that cannot be used, all at once, each with the sample that needs it.
     """
     opened: dict[tuple[Path, str], Contents | InputError] = {}
-    checked, errors = [], []
+    checked: list[CheckedSample] = []
+    errors = _errors_of_gene_sets(settings)
     sheet = expand_path(settings.samples)
     rows = row_numbers(sheet)
     for sample in samples:
@@ -123,6 +124,19 @@ def check_inputs(settings: Settings, samples: Iterable[Sample]) -> list[CheckedS
             errors.append(InputError(f"sample {sample.sample}: {error.what}", where, error.fix))
     raise_all(errors)
     return checked
+
+
+def _errors_of_gene_sets(settings: Settings) -> list[InputError]:
+    """Check the file of the user's own gene sets."""
+    from stietime.inputs.gene_sets import add_gene_sets
+    from stietime.resources import read_markers
+
+    if settings.states.gene_sets:
+        try:
+            add_gene_sets(read_markers(), expand_path(settings.states.gene_sets))
+        except InputError as error:
+            return [error]
+    return []
 
 
 def _prepare(

@@ -28,7 +28,7 @@ KIND_NAMES = {
 }
 UNITS = {
     "cell_fraction": "difference in log-odds of the fraction",
-    "signature": "difference in mean score (UCell, 0 to 1)",
+    "signature": "difference in mean score",
     "gene_expression": "log2 fold change",
 }
 VERDICT_TONES = {

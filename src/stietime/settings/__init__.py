@@ -151,8 +151,16 @@ class Annotation(Section):
 class States(Section):
     """Scores and calls of the reviews' states, each within its parent lineage."""
 
+    score_method: Literal["ucell", "aucell", "mean_difference"] = "ucell"
+    """How sets are scored: ranks in the cell (ucell, aucell), or expression less that of matched controls."""
+    gene_sets: str = ""
+    """File of further gene sets to score (GMT, or a table with set_id and gene); empty for none."""
     max_rank: Annotated[int, Field(ge=50)] = 1500
     """Rank beyond which all genes of a cell count as equally low in a signature score (UCell's maxRank)."""
+    aucell_share: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Share of the genes that counts as the first of a cell in AUCell (its aucMaxRank)."""
+    n_controls: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Number of genes of like expression that each gene is compared with in mean_difference."""
     min_coverage: Fraction = 0.5
     """Smallest share of a set's positive genes in the data for the set to be scored or called."""
     min_parent_cells: Annotated[int, Field(ge=2)] = 20

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from stietime import names, storage
 from stietime.errors import InputError, raise_all
-from stietime.settings import Comparison
+from stietime.settings import Comparison, States, expand_path
 from stietime.steps.arguments import add_path, add_paths, add_settings
 from stietime.steps.collect_samples import VERDICT, read_samples
 
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_paths(parser, "--counts", "counts.h5ad of every sample")
     add_path(parser, "--samples", "samples.tsv, the verdicts on all samples")
     add_settings(parser, Comparison)
+    add_settings(parser, States, "--states")
     add_path(parser, "--composition", "table of cells of each kind per sample to write (TSV)")
     add_path(parser, "--contrasts", "table of contrasts to write (TSV)")
 
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     expression, sheet = _read_expression(arguments.counts, cells, enough)
     samples = named_samples(sheet, settings)
     excluded = excluded_samples(arguments.samples, samples.index, cells)
-    sets = marker_sets()
+    sets = marker_sets(arguments.states.gene_sets)
     composition = count_entities(cells, samples, sets, min_parent_cells=enough, excluded=excluded)
     contrasts, lost = contrasts_without(
         excluded, samples, before=settings.before, after=settings.after, min_pairs=settings.min_pairs
@@ -164,11 +165,19 @@ def named_samples(sheet: pd.DataFrame, settings: Comparison) -> pd.DataFrame:
     )
 
 
-def marker_sets() -> pd.DataFrame:
-    """Give the tree of the marker sets: index `set_id`, columns `parent` and `level`."""
+def marker_sets(own: str) -> pd.DataFrame:
+    """Give the tree of the marker sets: index `set_id`, columns `parent` and `level`.
+
+    Parameters
+    ----------
+    own
+        File of the user's own sets, which stand behind those of the reviews; may be empty.
+    """
+    from stietime.inputs.gene_sets import add_gene_sets
     from stietime.resources import read_markers
 
-    return read_markers().drop_duplicates("set_id").set_index("set_id")[["parent", "level"]]
+    markers = add_gene_sets(read_markers(), expand_path(own)) if own else read_markers()
+    return markers.drop_duplicates("set_id").set_index("set_id")[["parent", "level"]]
 
 
 def claimed_genes() -> list[str]:

@@ -5,39 +5,29 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from stietime import names, storage
-from stietime.blocks import Block, Blocks, plan_blocks, read_genes
-from stietime.cells.gene_sums import GeneSums, sum_groups
-from stietime.cells.marker_sets import MarkerSets, match_marker_sets, positions, shared_genes
+from stietime.blocks import read_genes
+from stietime.cells.cell_types import cells_below
+from stietime.cells.marker_sets import match_marker_sets, positions
 from stietime.cells.states.calls import N_MATCHED, StateCall, call_state, matched_genes
 from stietime.cells.states.rule_table import rule_table
-from stietime.cells.states.rules import (
-    RULES,
-    StateGenes,
-    StateRule,
-    describe_rule,
-    find_parent_cells,
-    informative_genes,
-)
-from stietime.cells.states.signatures import capped_max_rank, combine_directions, score_signatures
-from stietime.errors import InputError
-from stietime.resources import read_markers
-from stietime.settings import Compute, States
-from stietime.steps.annotate import pair_kept, species_of
+from stietime.cells.states.rules import RULES, StateGenes, StateRule, describe_rule, informative_genes
+from stietime.settings import States
 from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
-from stietime.steps.collect_cells import read_part
+from stietime.steps.cell_scores import Cohort, Task, correlate_with_depth, score_cells, survey, tasks
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from stietime.cells.gene_sums import GeneSums
 
     Mask = NDArray[np.bool_]
 
@@ -53,28 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_compute(parser)
     add_path(parser, "--output", "scores and calls of the kept cells (parquet)")
     add_path(parser, "--rules", "how each set was scored and called (tsv)")
-
-
-class _Cohort(NamedTuple):
-    """What all samples share: types of the kept cells in order, genes that every sample has.
-
-    `columns` are the places of these genes in each file, `markers` the marker table.
-    """
-
-    over: Blocks
-    columns: dict[Path, NDArray[np.intp]]
-    types: pd.DataFrame
-    genes: pd.Index
-    smallest_panel: int
-    markers: pd.DataFrame
-
-
-class _Task(NamedTuple):
-    """A block to be computed on: the places of the shared genes, and groups x wanted cells."""
-
-    block: Block
-    columns: NDArray[np.intp]
-    members: Mask
 
 
 @dataclass
@@ -103,114 +71,45 @@ def run(arguments: argparse.Namespace) -> None:
     genes.
     """
     settings: States = arguments.settings
-    cohort = _survey(arguments)
+    cohort = survey(arguments)
     sets = match_marker_sets(cohort.markers, cohort.genes)
     states = _new_states(cohort)
-    table, sums = _score(cohort, sets, states, settings)
-    _choose_random_genes(states, sums, cohort, settings)
-    _call(states, sums, cohort, settings)
+    # behind the parents of the states, the cells that are outside of them
+    groups = [*(state.parent for state in states), *(state.outside for state in states)]
+    scored = score_cells(cohort, sets, groups, settings)
+    _choose_random_genes(states, scored.sums, cohort, settings)
+    _call(states, scored.sums, cohort, settings)
+    table = scored.scores.rename(columns=names.score_column)
     n_scored = table.shape[1]
     table.insert(0, names.CELL, cohort.types.index.to_numpy(dtype=object))
     for name, called in _calls(states, len(table)).items():
         table[name] = called
     storage.write_table(table, arguments.output)
     calls = {state.rule.state: _rule_of(state, settings) for state in states}
-    storage.write_table(rule_table(sets.coverage, settings.min_coverage, calls), arguments.rules)
+    depth = correlate_with_depth(cohort, sets, scored)
+    rules = rule_table(sets.coverage, settings.min_coverage, depth, calls, score_method=settings.score_method)
+    storage.write_table(rules, arguments.rules)
     log.info("%d cells, %d of %d sets scored", len(table), n_scored, len(sets.set_ids))
     for state in states:
         found = state.note if state.call is None else f"{state.call.called.sum()} called"
         log.info("%s: %s, of %d %s cells", state.rule.state, found, state.parent.sum(), state.rule.parent)
 
 
-def _survey(arguments: argparse.Namespace) -> _Cohort:
-    pairs, _ = pair_kept(arguments.counts, arguments.quality)
-    panels = {counts: read_part(counts, "var", []).index for counts, _ in pairs}
-    genes = shared_genes(panels.values())
-    sizes = [len(panel) for panel in panels.values()]
-    if len(genes) < max(sizes):
-        log.warning(
-            "%d genes are in every sample, of up to %d; the others are not used", len(genes), max(sizes)
-        )
-    species = species_of([read_part(counts, "obs", ["species"]) for counts, _ in pairs], "--counts")
-    compute: Compute = arguments.compute
-    blocks = plan_blocks(pairs, max_gib=compute.block_gib)
-    over = Blocks(blocks, compute.dask_scheduler, arguments.threads)
-    columns = {path: positions(panel, genes) for path, panel in panels.items()}
-    types = _types_of([quality for _, quality in pairs], arguments.cell_types)
-    return _Cohort(over, columns, types, genes, min(sizes), read_markers(species))
-
-
-def _types_of(quality: list[Path], path: Path) -> pd.DataFrame:
-    """Read the types of the kept cells, in the order of samples and cells.
-
-    Raises
-    ------
-    InputError
-        The cell types are not of the kept cells.
-    """
-    columns = [names.CELL, names.LINEAGE, names.CELL_TYPE]
-    types = storage.read_table(path, columns)[columns].set_index(names.CELL)
-    table = storage.stack_tables(quality, [names.CELL, names.KEEP])
-    kept = pd.Index(table.loc[table[names.KEEP], names.CELL])
-    missing, fix = kept.difference(types.index), "delete the cell types and run again"
-    if len(missing):
-        what = f"{len(missing)} kept cells have no cell type, such as {missing[0]}"
-        raise InputError(what, path, fix)
-    if len(kept) != len(types):
-        what = f"{len(types)} cells have a type, {len(kept)} are kept"
-        raise InputError(what, path, fix)
-    return types.reindex(kept)
-
-
-def _new_states(cohort: _Cohort) -> list[_State]:
+def _new_states(cohort: Cohort) -> list[_State]:
     parents = cohort.markers.groupby("set_id")["parent"].first()
     lineages, kinds = (cohort.types[name].to_numpy(dtype=object) for name in (names.LINEAGE, names.CELL_TYPE))
     return [
         _State(
             rule=rule,
             genes=informative_genes(rule, cohort.markers, cohort.genes),
-            parent=find_parent_cells(rule, lineages, kinds, parents),
+            parent=cells_below(rule.parent, lineages, kinds, parents, unresolved=rule.unresolved),
             outside=np.asarray((lineages != rule.parent) & (lineages != names.UNKNOWN)),
         )
         for rule in RULES
     ]
 
 
-def _tasks(cohort: _Cohort, groups: list[Mask]) -> list[_Task]:
-    """Cut groups of cells as the counts are cut."""
-    over = cohort.over
-    return [
-        _Task(block, cohort.columns[block.path], members)
-        for block, members in zip(over.blocks, over.split(np.stack(groups)), strict=True)
-    ]
-
-
-def _score(
-    cohort: _Cohort, sets: MarkerSets, states: list[_State], settings: States
-) -> tuple[pd.DataFrame, GeneSums]:
-    """Score every cell, and sum the counts of each state's parent and, behind them, of the cells outside."""
-    max_rank = capped_max_rank(settings.max_rank, cohort.smallest_panel)
-    score = partial(_score_block, cohort.genes, sets, max_rank, settings.min_coverage)
-    groups = [*(state.parent for state in states), *(state.outside for state in states)]
-    found = cohort.over.map(score, _tasks(cohort, groups))
-    scores, sums = next(found)
-    frames = [scores]
-    for scores, more in found:
-        frames.append(scores)
-        sums = sums.add(more)
-    return pd.concat(frames, ignore_index=True), sums
-
-
-def _score_block(
-    genes: pd.Index, sets: MarkerSets, max_rank: int, min_coverage: float, task: _Task
-) -> tuple[pd.DataFrame, GeneSums]:
-    counts, cell_totals = read_genes(task.block, task.columns)
-    parts = score_signatures(counts, genes, sets, max_rank=max_rank, min_coverage=min_coverage)
-    scores = combine_directions(*parts).rename(columns=names.score_column)
-    return scores, sum_groups(counts, cell_totals, task.members)
-
-
-def _choose_random_genes(states: list[_State], sums: GeneSums, cohort: _Cohort, settings: States) -> None:
+def _choose_random_genes(states: list[_State], sums: GeneSums, cohort: Cohort, settings: States) -> None:
     """Choose genes for the random sets of each state, or note why it cannot be called."""
     candidates = np.flatnonzero(~cohort.genes.isin(cohort.markers["gene"]))
     for place, state in enumerate(states):
@@ -234,14 +133,14 @@ def _obstacle(state: _State, settings: States, n_candidates: int) -> str:
     return ""
 
 
-def _call(states: list[_State], sums: GeneSums, cohort: _Cohort, settings: States) -> None:
+def _call(states: list[_State], sums: GeneSums, cohort: Cohort, settings: States) -> None:
     """Read the genes of each state in its parent cells, and call it."""
     testable = [(place, state) for place, state in enumerate(states) if not state.note]
     if not testable:
         return
     wanted = [positions(cohort.genes, state.columns) for _, state in testable]
-    tasks = _tasks(cohort, [state.parent for _, state in testable])
-    parts = list(cohort.over.map(partial(_genes_of_block, wanted), tasks))
+    parents = tasks(cohort, [state.parent for _, state in testable])
+    parts = list(cohort.over.map(partial(_genes_of_block, wanted), parents))
     for (place, state), of_state in zip(testable, zip(*parts, strict=True), strict=True):
         outside = pd.Series(sums.shares(len(states) + place), index=cohort.genes)
         state.call = call_state(
@@ -259,7 +158,7 @@ def _call(states: list[_State], sums: GeneSums, cohort: _Cohort, settings: State
 
 
 def _genes_of_block(
-    wanted: list[NDArray[np.intp]], task: _Task
+    wanted: list[NDArray[np.intp]], task: Task
 ) -> list[tuple[sparse.csr_matrix, NDArray[np.float64]]]:
     """Take, for each group of cells, the counts of its genes and the totals."""
     counts, cell_totals = read_genes(task.block, task.columns)

@@ -6,17 +6,18 @@ import pytest
 from scipy import sparse
 from scipy.stats import nbinom
 
+from stietime.cells.cell_types import cells_below
 from stietime.cells.marker_sets import match_marker_sets
+from stietime.cells.scores.signatures import Method, score_signatures
+from stietime.cells.scores.ucell import capped_max_rank
 from stietime.cells.states.calls import N_MATCHED, call_state, matched_genes, state_evidence
 from stietime.cells.states.rule_table import rule_table
 from stietime.cells.states.rules import (
     RULES,
     StateGenes,
     describe_rule,
-    find_parent_cells,
     informative_genes,
 )
-from stietime.cells.states.signatures import capped_max_rank, combine_directions, score_signatures
 from stietime.cells.types.annotation import annotate_cells, lineage_genes
 from stietime.cells.types.classify import MarkerCounts
 from stietime.resources import read_markers
@@ -160,7 +161,17 @@ def test_genes_of_the_parent_do_not_tell_the_state():
 )
 def test_parent_cells(state, lineage, cell_type, inside):
     lineages, kinds = (np.array([name, "b_cell"], dtype=object) for name in (lineage, cell_type))
-    assert find_parent_cells(RULE[state], lineages, kinds, PARENTS).tolist() == [inside, False]
+    rule = RULE[state]
+    found = cells_below(rule.parent, lineages, kinds, PARENTS, unresolved=rule.unresolved)
+    assert found.tolist() == [inside, False]
+
+
+def test_cells_below_a_composite_and_below_nothing():
+    lineages = np.array(["t_cell", "monocyte", "epithelial", "unknown"], dtype=object)
+    kinds = np.array(["cd4_t", "mono_cd14", "epithelial", "unknown"], dtype=object)
+    assert cells_below("lymphocyte", lineages, kinds, PARENTS).tolist() == [True, False, False, False]
+    assert cells_below("myeloid", lineages, kinds, PARENTS).tolist() == [False, True, False, False]
+    assert cells_below("", lineages, kinds, PARENTS).all()
 
 
 def test_rules_are_told_in_plain_words():
@@ -177,8 +188,14 @@ def test_rules_are_told_in_plain_words():
 
 def test_the_table_of_rules_holds_every_set():
     sets = match_marker_sets(MARKERS, ["FOXP3", "IL2RA", "CD3E"])
-    table = rule_table(sets.coverage, 0.5, {"treg": {"called": True, "n_parent": 9, "n_called": 2}})
+    calls = {"treg": {"called": True, "n_parent": 9, "n_called": 2}}
+    depth = pd.Series({"treg": 0.7, "t_cell": 0.8, "cd4_t": 0.1})
+    table = rule_table(sets.coverage, 0.05, depth, calls, score_method="aucell")
     assert len(table) == 143
+    notes = table.set_index("set_id")["note"]
+    assert notes["t_cell"] == "the score follows the depth of the cells (rank correlation 0.80)"
+    assert table.set_index("set_id").loc["cd4_t", "depth_correlation"] == 0.1
+    assert "AUCell" in table.set_index("set_id").loc["cd4_t", "rule"]
     treg = table.set_index("set_id").loc["treg"]
     assert (treg["called"], treg["n_parent"], treg["n_called"]) == (True, 9, 2)
     assert "not scored" in table.set_index("set_id").loc["b_cell", "note"]
@@ -188,7 +205,7 @@ def test_the_table_of_rules_holds_every_set():
 def call_in(counts, genes, rule, lineages, kinds, **options):
     counts, genes = sparse.csr_matrix(counts, dtype=np.float64), pd.Index(genes, dtype=object)
     totals = np.asarray(counts.sum(axis=1)).ravel()
-    inside = find_parent_cells(rule, lineages, kinds, PARENTS)
+    inside = cells_below(rule.parent, lineages, kinds, PARENTS, unresolved=rule.unresolved)
     state = informative_genes(rule, MARKERS, genes)
     parent, depth = counts[inside], totals[inside]
     shares = np.asarray(parent.sum(axis=0)).ravel() / depth.sum()
@@ -292,10 +309,8 @@ def test_marrow_erythroblasts_stand_above_reticulocytes(data_dir):
     sets = match_marker_sets(MARKERS, genes)
     # more than half of the set's genes, TFRC among them, are not in these data
     assert sets.coverage.loc["ter_cell", "coverage"] < 0.5
-    max_rank = capped_max_rank(1500, len(genes))
-    scores = combine_directions(*score_signatures(counts, genes, sets, max_rank=max_rank, min_coverage=0.3))[
-        "ter_cell"
-    ].to_numpy()
+    method = Method(max_rank=capped_max_rank(1500, len(genes)))
+    scores = score_signatures(counts, genes, sets, method, min_coverage=0.3)["ter_cell"].to_numpy()
     young = np.isin(stage, ["Proerythroblast", "Erythroblast"])
     assert scores[young].mean() > scores[stage == "Reticulocyte"].mean() + 0.1
     inside, found = call_in(counts, genes, RULE["ter_cell"], *labels)

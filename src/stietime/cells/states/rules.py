@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
 
 Reference = Literal["parent", "outside"]
 GATE_WEIGHT: Final = 2.0
@@ -157,34 +155,6 @@ def informative_genes(rule: StateRule, markers: pd.DataFrame, genes: Iterable[st
         coverage=float(high["gene"].isin(present).mean()) if len(high) else 0.0,
         has_gate=bool((high["weight"] >= GATE_WEIGHT).any()),
     )
-
-
-def find_parent_cells(
-    rule: StateRule, lineages: NDArray[np.object_], cell_types: NDArray[np.object_], parents: pd.Series
-) -> NDArray[np.bool_]:
-    """Find the cells a state is called in: the parent type, types below it, and unresolved cells.
-
-    Parameters
-    ----------
-    rule
-        The rule of the state.
-    lineages, cell_types
-        Of each cell.
-    parents
-        Parent of each set, by set_id.
-    """
-
-    def belongs(lineage: str, cell_type: str) -> bool:
-        """Say whether a lineage is the parent, or a type is or stands below it."""
-        if rule.parent == lineage or (rule.unresolved and cell_type == rule.unresolved):
-            return True
-        while cell_type and cell_type != rule.parent:
-            cell_type = str(parents.get(cell_type, ""))
-        return bool(cell_type)
-
-    pairs = pd.MultiIndex.from_arrays([lineages, cell_types])
-    codes, kinds = pd.factorize(pairs)
-    return np.array([belongs(*kind) for kind in kinds], dtype=bool)[codes]
 
 
 def describe_rule(rule: StateRule, genes: StateGenes, fold_change: float, false_call_rate: float) -> str:
