@@ -42,6 +42,7 @@ CLUSTER: Final = "cluster"
 LINEAGE: Final = "lineage"
 CELL_TYPE: Final = "cell_type"
 CONFIDENCE: Final = "cell_type_confidence"
+LINEAGE_CONFIDENCE: Final = "lineage_confidence"
 UNKNOWN: Final = "unknown"
 KEPT: Final = "kept"  # the reason of a cell that is kept
 PROVISIONAL_LINEAGE: Final = "provisional_lineage"
@@ -124,6 +125,9 @@ OUTPUT_PATHS: Final = {
     "cluster_quality": "cohort/cluster_quality.tsv",
     "cluster_markers": "cohort/cluster_markers.tsv",
     "cell_types": "cohort/cell_types.parquet",
+    "annotation_confusion": "cohort/annotation_confusion.tsv",  # when the files hold given types
+    "annotation_scores": "cohort/annotation_scores.tsv",
+    "annotation_calibration": "cohort/annotation_calibration.tsv",
     "states": "cohort/states.parquet",
     "state_rules": "cohort/state_rules.tsv",
     "cells": "cohort/cells.parquet",

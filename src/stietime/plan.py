@@ -209,6 +209,13 @@ class Plan:
         return self.each_sample("ambient_corrected") if asked else []
 
     @property
+    def validation(self) -> list[str]:
+        """The tables that compare the cell types with those the files' authors gave, where they gave any."""
+        given = self.settings.inputs.cell_type_column and self.settings.annotation.method != "given"
+        kinds = ("annotation_confusion", "annotation_scores", "annotation_calibration")
+        return [getattr(self.outputs, kind) for kind in kinds] if given and self.cells else []
+
+    @property
     def truth(self) -> list[str]:
         """The table of planted values, when the cohort is simulated."""
         return [f"{self.settings.simulation.output_dir}/truth.tsv"] if self.settings.simulation else []
@@ -222,6 +229,7 @@ class Plan:
         found += [path for kind in PER_SECTION if kind not in reports for path in self.each_section(kind)]
         if self.cells:
             found += [getattr(self.outputs, kind) for kind in PER_COHORT]
+        found += self.validation
         if self.sections:
             found.append(self.outputs.sections)
         if self.truth and self.cells:

@@ -31,7 +31,7 @@ NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 VARIABLE: Final = re.compile(r"\$(?:\w+|\{[^}]*\})")
 TAKEN_NAME: Final = "index"  # the cohort report stands beside the samples' reports
 TAKEN_COLUMNS: Final = re.compile(
-    r"cell|keep|reason|cluster|lineage|cell_type.*|given_cell_type|runner_up|evidence|extra|n_genes|n_counts"
+    r"cell|keep|reason|cluster|lineage(_confidence)?|cell_type.*|given_cell_type|runner_up|evidence|extra|n_genes|n_counts"
     rf"|pct_.*|doublet_score|(source|score|leiden)_.*|umap_\d+|is_(doublet|{'|'.join(names.STATES)})"
 )
 

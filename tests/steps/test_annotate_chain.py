@@ -97,7 +97,12 @@ def test_cell_types_of_the_kept_cells(cohort):
     truth = truth_of(cohort)
     kept = truth.index[truth["source_true_kind"] == "cell"]
     assert types.index.tolist() == kept.tolist()
-    assert list(types) == ["lineage", "cell_type", "cell_type_confidence", "runner_up", "evidence"]
+    assert list(types) == [
+        *("lineage", "lineage_confidence", "cell_type", "cell_type_confidence", "runner_up", "evidence")
+    ]
+    assert (types["lineage_confidence"] >= types["cell_type_confidence"] - 1e-9)[
+        types["lineage"] != "unknown"
+    ].all()
     assert (types["lineage"] == truth.loc[kept, "source_true_lineage"]).mean() > 0.99
 
 

@@ -122,6 +122,21 @@ rule annotate:
         " --output {output.cell_types:q} 2> {log:q}"
 
 
+rule validate_annotation:
+    input:
+        counts=PLAN.each_sample("counts"),
+        cell_types=OUT.cell_types,
+    output:
+        OUT.annotation_confusion,
+        OUT.annotation_scores,
+        OUT.annotation_calibration,
+    log:
+        OUT.log("validate_annotation"),
+    shell:
+        "stietime step validate-annotation --cell-types {input.cell_types:q} --counts {input.counts:q}"
+        " --output {output:q} 2> {log:q}"
+
+
 rule score_states:
     input:
         counts=PLAN.each_sample("counts"),

@@ -17,6 +17,7 @@ STEPS: Final = {
     "cluster": "cluster the neighbour graph at several resolutions",
     "describe-clusters": "say how stable the clusters are, whose cells they hold, and which genes mark them",
     "annotate": "give every cell a lineage and a type by marker sets",
+    "validate-annotation": "compare the cell types with labels that were given",
     "score-states": "score the reviews' marker sets and call the states within their parent lineage",
     "collect-cells": "join what is known of every kept cell into one table",
     "compare": "compare fractions, signatures and genes between environments, patients as the unit",

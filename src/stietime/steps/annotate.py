@@ -273,6 +273,7 @@ def by_given(obs: pd.DataFrame, species: Species, where: object) -> pd.DataFrame
     return pd.DataFrame(
         {
             names.LINEAGE: [lineages[kind] for kind in given],
+            names.LINEAGE_CONFIDENCE: known.astype(float),
             names.CELL_TYPE: given,
             names.CONFIDENCE: known.astype(float),
             "runner_up": "",

@@ -31,7 +31,7 @@ from stietime.cells.types.classify import (
     pieces,
 )
 from stietime.cells.types.clear_cells import MIN_COVERAGE, find_clear_cells
-from stietime.names import CELL_TYPE, CONFIDENCE, LINEAGE, UNKNOWN
+from stietime.names import CELL_TYPE, CONFIDENCE, LINEAGE, LINEAGE_CONFIDENCE, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -111,7 +111,8 @@ def annotate_cells(
 
     Returns
     -------
-    One row per cell: lineage, cell_type, cell_type_confidence (probability of the type; of an unknown cell,
+    One row per cell: lineage, lineage_confidence (probability of the most probable lineage), cell_type,
+    cell_type_confidence (probability of the type; of an unknown cell,
     that no type is right), runner_up (second type), evidence (up to five detected genes that speak for the
     lineage, the most abundant first, comma-separated).
     """
@@ -125,10 +126,10 @@ def annotate_cells(
     if clusters is not None:
         found = lean_on_clusters(found, clusters, cluster_weight)
     found = divide_t_cells(found, data, markers, n_threads=n_threads)
-    lineage, shown = _choose_lineages(
+    lineage, sure, shown = _choose_lineages(
         found, data, supporting_genes(markers, list(data.genes)), min_confidence
     )
-    return _table(found, lineage, _name_genes(shown, data.genes))
+    return _table(found, lineage, sure, _name_genes(shown, data.genes))
 
 
 def _belongs(found: Probabilities) -> NDArray[np.bool_]:
@@ -139,13 +140,14 @@ def _belongs(found: Probabilities) -> NDArray[np.bool_]:
 
 def _choose_lineages(
     found: Probabilities, data: MarkerCounts, supports: NDArray[np.bool_], min_confidence: float
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.intp]]:
     """Choose the lineage of each cell.
 
     Returns
     -------
-    Its position in `LINEAGES`, for an unknown cell the number of lineages; and the genes that speak for it,
-    cells x `N_EVIDENCE`, -1 where there are fewer.
+    Its position in `LINEAGES`, for an unknown cell the number of lineages; its probability, of an unknown
+    cell that of the most probable lineage; and the genes that speak for it, cells x `N_EVIDENCE`, -1 where
+    there are fewer.
     """
     belongs = _belongs(found).astype(np.float64)
     best, highest = np.empty(len(data.totals), dtype=np.intp), np.empty(len(data.totals))
@@ -157,16 +159,22 @@ def _choose_lineages(
     most_abundant((data.counts.indptr, data.counts.indices, data.counts.data), best, wanted, shown)
     unknown = (highest < min_confidence) | (shown[:, 0] < 0)
     shown[unknown] = -1
-    return np.where(unknown, len(LINEAGES), best), shown
+    return np.where(unknown, len(LINEAGES), best), highest, shown
 
 
-def _table(found: Probabilities, lineage: NDArray[np.intp], evidence: NDArray[np.object_]) -> pd.DataFrame:
+def _table(
+    found: Probabilities,
+    lineage: NDArray[np.intp],
+    sure: NDArray[np.float64],
+    evidence: NDArray[np.object_],
+) -> pd.DataFrame:
     types = np.array(found.types, dtype=object)
     chosen = [_choose_types(found, lineage, some) for some in pieces(len(lineage))]
     first, confidence, second = (np.concatenate(parts) for parts in zip(*chosen, strict=True))
     return pd.DataFrame(
         {
             LINEAGE: np.array([*LINEAGES, UNKNOWN], dtype=object)[lineage],
+            LINEAGE_CONFIDENCE: sure,
             CELL_TYPE: types[first],
             CONFIDENCE: confidence,
             "runner_up": types[second],
