@@ -17,6 +17,7 @@ LAYERS = {
     "configuration": 1,
     "storage": 1,
     "blocks": 1,
+    "chunks": 1,
     "sample_sheet": 1,
     "resources": 1,
     "plan": 2,

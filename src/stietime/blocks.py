@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import batched
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 import numpy as np
 
 from stietime import names, storage
+from stietime.chunks import read_vector
 from stietime.errors import InputError
 
 if TYPE_CHECKING:
@@ -159,7 +162,7 @@ def read_block(block: Block) -> csr_matrix:
         matrix = _by_cell(handle, block.path)
         pointers = matrix["indptr"][block.start : block.stop + 1]
         first, last = int(pointers[0]), int(pointers[-1])
-        data, columns = matrix["data"][first:last], matrix["indices"][first:last]
+        data, columns = (read_vector(matrix[part], first, last) for part in ("data", "indices"))
         shape = (block.stop - block.start, int(matrix.attrs["shape"][1]))
     rows = sparse.csr_matrix((data, columns, pointers - first), shape=shape)
     return rows if block.keep.all() else rows[block.keep]
@@ -226,15 +229,22 @@ def map_blocks[Item, Result](
 def _on_threads[Item, Result](
     function: Callable[[Item], Result], items: Sequence[Item], n_workers: int
 ) -> Iterator[Result]:
-    from dask import compute, delayed  # type: ignore[attr-defined]
+    """Compute on threads; a thread that is done takes the next item, and few results wait to be taken."""
     from threadpoolctl import threadpool_limits
 
-    for some in batched(items, ROUNDS_AHEAD * n_workers):
-        tasks = [delayed(function, pure=False)(item) for item in some]
+    def _compute(item: Item) -> Result:
         # products of matrices, on as many threads again, would wait for each other
         with threadpool_limits(limits=1):
-            results = compute(*tasks, scheduler=THREADS, num_workers=n_workers)  # type: ignore[no-untyped-call]
-        yield from results
+            return function(item)
+
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(n_workers) as pool:
+        for item in items:
+            waiting.append(pool.submit(_compute, item))
+            if len(waiting) == ROUNDS_AHEAD * n_workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _on_cluster[Item, Result](

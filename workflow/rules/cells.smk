@@ -80,7 +80,7 @@ rule cluster:
     params:
         settings=PLAN.options("clustering"),
     shell:
-        "stietime step cluster --embedding {input.embedding:q} --graph {input.graph:q}"
+        "stietime step cluster --threads {threads} --embedding {input.embedding:q} --graph {input.graph:q}"
         " --settings {params.settings:q} --output {output.clusters:q} 2> {log:q}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -124,22 +124,36 @@ def supporting_genes(markers: pd.DataFrame, genes: Sequence[str]) -> NDArray[np.
     return np.array(rows, dtype=bool).reshape(len(LINEAGES), len(genes))
 
 
-def cells_below(
-    parent: str,
-    lineages: NDArray[np.object_],
-    cell_types: NDArray[np.object_],
-    parents: pd.Series,
-    *,
-    unresolved: str = "",
-) -> NDArray[np.bool_]:
+class Kinds(NamedTuple):
+    """Cells by their lineage and type, of which there are few pairs.
+
+    Parameters
+    ----------
+    codes
+        Pair of each cell.
+    pairs
+        Lineages with types.
+    """
+
+    codes: NDArray[np.intp]
+    pairs: list[tuple[str, str]]
+
+
+def kinds_of(lineages: NDArray[np.object_], cell_types: NDArray[np.object_]) -> Kinds:
+    """Group cells by their lineage and type."""
+    codes, pairs = pd.factorize(pd.MultiIndex.from_arrays([lineages, cell_types]))
+    return Kinds(codes, [(str(lineage), str(cell_type)) for lineage, cell_type in pairs])
+
+
+def cells_below(parent: str, kinds: Kinds, parents: pd.Series, *, unresolved: str = "") -> NDArray[np.bool_]:
     """Find the cells of a type, or of types below it.
 
     Parameters
     ----------
     parent
         A lineage or a set of the marker table; empty for all cells.
-    lineages, cell_types
-        Of each cell.
+    kinds
+        Lineage and type of each cell.
     parents
         Parent of each set, by set_id.
     unresolved
@@ -157,5 +171,4 @@ def cells_below(
                 return True
         return False
 
-    codes, kinds = pd.factorize(pd.MultiIndex.from_arrays([lineages, cell_types]))
-    return np.array([_belongs(*kind) for kind in kinds], dtype=bool)[codes]
+    return np.array([_belongs(*pair) for pair in kinds.pairs], dtype=bool)[kinds.codes]

@@ -15,7 +15,7 @@ import pandas as pd
 from stietime.cells.cell_sums import totals
 from stietime.cells.gene_families import in_family
 from stietime.cells.gene_sums import sum_scaled
-from stietime.cells.normalisation import depth_factors
+from stietime.cells.normalisation import TARGET_COUNTS, depth_factors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,6 +46,11 @@ class Moments(NamedTuple):
     n_cells: int
     sums: Vector
     squares: Vector
+
+    def scaled(self, depth: float) -> Moments:
+        """Return the moments of the counts per `depth`."""
+        factor = depth / TARGET_COUNTS
+        return Moments(self.n_cells, self.sums * factor, self.squares * factor**2)
 
     def joined(self, other: Moments) -> Moments:
         """Return the moments of both groups of cells together."""
@@ -147,7 +152,11 @@ def normalised_dispersion(batch: Moments) -> pd.DataFrame:
 
 
 def rank_variable_genes(
-    batches: Mapping[str, Moments], genes: Sequence[str], *, n_variable_genes: int = 2000
+    batches: Mapping[str, Moments],
+    genes: Sequence[str],
+    *,
+    n_variable_genes: int = 2000,
+    depth: float = TARGET_COUNTS,
 ) -> pd.DataFrame:
     """Choose genes that vary in many batches.
 
@@ -164,6 +173,8 @@ def rank_variable_genes(
         Gene symbols.
     n_variable_genes
         Largest number of genes that are chosen.
+    depth
+        Counts that cells are scaled to, by which genes of similar mean are grouped.
 
     Returns
     -------
@@ -171,7 +182,8 @@ def rank_variable_genes(
     (counts per 10,000, over all cells).
     """
     left_out = np.any([in_family(genes, family) for family in LEFT_OUT], axis=0)
-    scores = np.array([normalised_dispersion(found)["normalised_dispersion"] for found in batches.values()])
+    scaled = [found.scaled(depth) for found in batches.values()]
+    scores = np.array([normalised_dispersion(found)["normalised_dispersion"] for found in scaled])
     scores = np.round(scores, DECIMALS)
     scores[:, left_out] = np.nan
     places = pd.DataFrame(scores).rank(axis=1, ascending=False, method="first").to_numpy()

@@ -95,6 +95,8 @@ class Integration(Section):
     """Largest number of rounds of Harmony."""
     umap_min_distance: Annotated[float, Field(gt=0, le=1)] = 0.3
     """UMAP's smallest distance between drawn cells."""
+    target_counts: Annotated[float, Field(gt=0)] | None = None
+    """Counts that cells are scaled to before the logarithm of the embedding; null for their median."""
     seed: Annotated[int, Field(ge=0)] = 1
     """Seed of PCA, Harmony, the neighbour search and UMAP."""
 
@@ -102,9 +104,9 @@ class Integration(Section):
 class Clustering(Section):
     """Leiden clustering of the neighbour graph."""
 
-    resolution: Annotated[float, Field(gt=0)] = 1.0
+    resolution: Annotated[float, Field(gt=0)] = 0.8
     """Resolution of the clusters that are used; larger gives more clusters."""
-    other_resolutions: tuple[Annotated[float, Field(gt=0)], ...] = (0.5, 2.0)
+    other_resolutions: tuple[Annotated[float, Field(gt=0)], ...] = (0.4, 1.2)
     """Further resolutions that are computed and kept beside it for comparison."""
     seed: Annotated[int, Field(ge=0)] = 1
     """Seed of the Leiden algorithm, and of the draws of cells by which clusters are described."""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from stietime import names, storage
 from stietime.blocks import Block, Blocks, plan_blocks, read_genes
-from stietime.cells.cell_types import cells_below
+from stietime.cells.cell_types import Kinds, cells_below, kinds_of
 from stietime.cells.gene_sums import GeneSums, sum_groups
 from stietime.cells.marker_sets import MarkerSets, positions, shared_genes
 from stietime.cells.normalisation import log_normalise
@@ -42,12 +42,14 @@ log = logging.getLogger(__name__)
 class Cohort(NamedTuple):
     """What all samples share: types of the kept cells in order, genes that every sample has.
 
-    `columns` are the places of these genes in each file, `markers` the marker table.
+    `kinds` are the cells by lineage and type, `columns` the places of these genes in each file, `markers` the
+    marker table.
     """
 
     over: Blocks
     columns: dict[Path, NDArray[np.intp]]
     types: pd.DataFrame
+    kinds: Kinds
     genes: pd.Index
     smallest_panel: int
     markers: pd.DataFrame
@@ -104,7 +106,8 @@ def survey(arguments: argparse.Namespace) -> Cohort:
     markers, own = read_markers(species), arguments.settings.gene_sets
     if own:
         markers = add_gene_sets(markers, expand_path(own))
-    return Cohort(over, columns, types, genes, min(sizes), markers)
+    kinds = kinds_of(*(types[name].to_numpy(dtype=object) for name in (names.LINEAGE, names.CELL_TYPE)))
+    return Cohort(over, columns, types, kinds, genes, min(sizes), markers)
 
 
 def _types_of(quality: list[Path], path: Path) -> pd.DataFrame:
@@ -194,8 +197,7 @@ def correlate_with_depth(cohort: Cohort, sets: MarkerSets, scored: Scored) -> pd
     """Correlate the scores of each set with depth, in the cells of its parent."""
     parents = sets.coverage["parent"]
     above = cohort.markers.groupby("set_id")["parent"].first()
-    lineages, kinds = (cohort.types[name].to_numpy(dtype=object) for name in (names.LINEAGE, names.CELL_TYPE))
-    members = (cells_below(parents[name], lineages, kinds, above) for name in scored.scores.columns)
+    members = (cells_below(parents[name], cohort.kinds, above) for name in scored.scores.columns)
     return depth_correlations(scored.scores, scored.cell_totals, members)
 
 

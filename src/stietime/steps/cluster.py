@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
         what = f"the graph is {graph.shape[0]} x {graph.shape[1]}, the embedding has {len(cells)} cells"
         raise InputError(what, arguments.graph, "delete both and run again, so that they are made together")
     resolutions = (settings.resolution, *settings.other_resolutions)
-    clusters = find_clusters(graph, resolutions, seed=settings.seed)
+    clusters = find_clusters(graph, resolutions, seed=settings.seed, n_processes=arguments.threads)
     clusters.insert(0, names.CELL, cells.to_numpy(dtype=object))
     clusters.insert(1, names.CLUSTER, clusters[column_of(settings.resolution)])
     storage.write_table(clusters, arguments.output)

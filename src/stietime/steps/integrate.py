@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from stietime import names, storage
 from stietime.blocks import Block, Blocks, plan_blocks, read_block, read_genes
 from stietime.cells import variable_genes
+from stietime.cells.cell_sums import totals
 from stietime.cells.embedding import integration, neighbours
 from stietime.cells.embedding.balanced_neighbours import balanced_graph
 from stietime.cells.embedding.covariance import Products, axes_of, products_of
@@ -27,7 +31,6 @@ from stietime.steps.collect_cells import read_part
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
@@ -42,14 +45,15 @@ MIXED = (names.ENVIRONMENT, names.PATIENT, *TYPES)
 class _Cohort(NamedTuple):
     """What a first reading of all samples tells.
 
-    `panels` are the genes of each file, `genes` those that all share, `left_out` the samples without a kept
-    cell.
+    `panels` are the genes of each file, `genes` those that all share, `depth` the counts that cells are
+    scaled to, `left_out` the samples without a kept cell.
     """
 
     obs: pd.DataFrame
     panels: dict[Path, pd.Index]
     genes: list[str]
     batches: dict[str, variable_genes.Moments]
+    depth: float
     left_out: list[str]
 
 
@@ -68,8 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Integrate the samples.
 
-    Counts are read block by block, three times: to choose the variable genes, for their covariance, and for
-    the components of the cells. No more than a block for each thread is in memory.
+    Counts are read block by block, twice: to choose the variable genes, and for their covariance. What the
+    cells express of the variable genes is put aside on the disk for their components. No more than a block
+    for each thread is in memory.
 
     Raises
     ------
@@ -83,7 +88,9 @@ def run(arguments: argparse.Namespace) -> None:
     over = Blocks(blocks, compute.dask_scheduler, arguments.threads)
     cohort = _survey(paths, over, settings, [_sample_of(quality) for _, quality in empty])
     genes = _choose_genes(cohort, settings)
-    components = _components(cohort, over, genes["gene"].tolist(), settings)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=arguments.output.parent, prefix=".integrate-") as aside:
+        components = _components(cohort, over, genes["gene"].tolist(), settings, Path(aside).absolute())
     corrected = _correct(components.scores, cohort.obs, settings, arguments.threads)
     points = corrected.embedding.astype(np.float32)
     graph = _join(points, cohort.obs[BATCH], settings, arguments.threads)
@@ -103,7 +110,7 @@ def run(arguments: argparse.Namespace) -> None:
         seed=settings.seed,
     )
     storage.write_table(table, arguments.metrics)
-    log.info("%d cells, %d variable genes", len(cohort.obs), len(genes))
+    log.info("%d cells, scaled to %g counts; %d variable genes", len(cohort.obs), cohort.depth, len(genes))
     _report(table, cohort, corrected)
 
 
@@ -131,20 +138,23 @@ def _survey(
     _check_batches(obs, settings.batch_column)
     batches = over.split(obs[BATCH].to_numpy(dtype=object))
     sums = over.map(_moments_by_batch, list(zip(over.blocks, batches, strict=True)))
-    parts = [
-        (batch, panels[block.path], found)
-        for block, by_batch in zip(over.blocks, sums, strict=True)
-        for batch, found in by_batch.items()
-    ]
-    return _Cohort(obs, panels, *variable_genes.gather(parts), left_out)
+    parts, depths = [], []
+    for block, (by_batch, cell_totals) in zip(over.blocks, sums, strict=True):
+        parts += [(batch, panels[block.path], found) for batch, found in by_batch.items()]
+        depths.append(cell_totals)
+    depth = settings.target_counts or max(float(np.median(np.concatenate(depths))), 1.0)
+    return _Cohort(obs, panels, *variable_genes.gather(parts), depth, left_out)
 
 
-def _moments_by_batch(labelled: tuple[Block, NDArray[np.object_]]) -> dict[str, variable_genes.Moments]:
+def _moments_by_batch(
+    labelled: tuple[Block, NDArray[np.object_]],
+) -> tuple[dict[str, variable_genes.Moments], NDArray[np.float64]]:
+    """Sum up the genes of a block by batch, and the counts of each of its cells."""
     counts, batch = read_block(labelled[0]), pd.Series(labelled[1])
-    rows = batch.groupby(batch, sort=False).indices
+    rows, cell_totals = batch.groupby(batch, sort=False).indices, totals(counts)
     if len(rows) == 1:
-        return {str(batch[0]): variable_genes.moments(counts)}
-    return {str(name): variable_genes.moments(counts[found]) for name, found in rows.items()}
+        return {str(batch[0]): variable_genes.moments(counts)}, cell_totals
+    return {str(name): variable_genes.moments(counts[found]) for name, found in rows.items()}, cell_totals
 
 
 def _labels(obs: pd.DataFrame, settings: Integration, path: Path) -> pd.DataFrame:
@@ -177,7 +187,7 @@ def _check_batches(obs: pd.DataFrame, batch_column: str) -> None:
 def _choose_genes(cohort: _Cohort, settings: Integration) -> pd.DataFrame:
     pooled = variable_genes.pool_small(cohort.batches, settings.min_cells_per_batch)
     genes = variable_genes.rank_variable_genes(
-        pooled, cohort.genes, n_variable_genes=settings.n_variable_genes
+        pooled, cohort.genes, n_variable_genes=settings.n_variable_genes, depth=cohort.depth
     )
     if len(genes) < 3:
         what = f"{len(cohort.genes)} genes are in every sample, and {len(genes)} of them vary"
@@ -186,11 +196,12 @@ def _choose_genes(cohort: _Cohort, settings: Integration) -> pd.DataFrame:
 
 
 def _components(
-    cohort: _Cohort, over: Blocks, genes: list[str], settings: Integration
+    cohort: _Cohort, over: Blocks, genes: list[str], settings: Integration, aside: Path
 ) -> integration.Components:
     """Find the components of all cells from the covariance of the variable genes, and the cells' scores."""
     columns = {path: panel.get_indexer(pd.Index(genes)) for path, panel in cohort.panels.items()}
-    sums = over.map(partial(_products, columns), over.blocks)
+    files = [aside / f"{place}.npz" for place in range(len(over.blocks))]
+    sums = over.map(partial(_products, columns, cohort.depth), list(zip(over.blocks, files, strict=True)))
     products = next(sums)
     for found in sums:
         products = products.add(found)
@@ -199,23 +210,20 @@ def _components(
     except ValueError as error:
         fix = "give more cells, or loosen the options of quality"
         raise InputError(str(error), "the kept cells", fix) from None
-    scores = over.map(partial(_scores, columns, axes), over.blocks)
-    return integration.Components(np.vstack(list(scores)), axes)
+    return integration.Components(np.vstack(list(over.map(partial(_scores, axes), files))), axes)
 
 
-def _expression(columns: dict[Path, NDArray[np.intp]], block: Block) -> csr_matrix:
+def _products(columns: dict[Path, NDArray[np.intp]], depth: float, task: tuple[Block, Path]) -> Products:
+    """Sum up the expression of a block's cells, and put it aside."""
+    block, file = task
     counts, cell_totals = read_genes(block, columns[block.path])
-    return log_normalise(counts, cell_totals=cell_totals)
+    expression = log_normalise(counts, target=depth, cell_totals=cell_totals)
+    sparse.save_npz(file, expression, compressed=False)
+    return products_of(expression)
 
 
-def _products(columns: dict[Path, NDArray[np.intp]], block: Block) -> Products:
-    return products_of(_expression(columns, block))
-
-
-def _scores(
-    columns: dict[Path, NDArray[np.intp]], axes: integration.Axes, block: Block
-) -> NDArray[np.float64]:
-    return axes.project(_expression(columns, block))
+def _scores(axes: integration.Axes, file: Path) -> NDArray[np.float64]:
+    return axes.project(sparse.csr_matrix(sparse.load_npz(file)))
 
 
 def _correct(
@@ -271,10 +279,8 @@ def _embedding_table(
 
 
 def _write_graph(graph: csr_matrix, path: Path) -> None:
-    from scipy import sparse
-
     with storage.atomic_path(path) as partial:
-        sparse.save_npz(partial, graph)
+        sparse.save_npz(partial, graph, compressed=False)  # which takes a tenth of the time
 
 
 def _report(table: pd.DataFrame, cohort: _Cohort, corrected: integration.Correction) -> None:

@@ -97,12 +97,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _new_states(cohort: Cohort) -> list[_State]:
     parents = cohort.markers.groupby("set_id")["parent"].first()
-    lineages, kinds = (cohort.types[name].to_numpy(dtype=object) for name in (names.LINEAGE, names.CELL_TYPE))
+    lineages = cohort.types[names.LINEAGE].to_numpy(dtype=object)
     return [
         _State(
             rule=rule,
             genes=informative_genes(rule, cohort.markers, cohort.genes),
-            parent=cells_below(rule.parent, lineages, kinds, parents, unresolved=rule.unresolved),
+            parent=cells_below(rule.parent, cohort.kinds, parents, unresolved=rule.unresolved),
             outside=np.asarray((lineages != rule.parent) & (lineages != names.UNKNOWN)),
         )
         for rule in RULES

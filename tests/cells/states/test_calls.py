@@ -6,7 +6,7 @@ import pytest
 from scipy import sparse
 from scipy.stats import nbinom
 
-from stietime.cells.cell_types import cells_below
+from stietime.cells.cell_types import cells_below, kinds_of
 from stietime.cells.marker_sets import match_marker_sets
 from stietime.cells.scores.signatures import Method, score_signatures
 from stietime.cells.scores.ucell import capped_max_rank
@@ -162,16 +162,17 @@ def test_genes_of_the_parent_do_not_tell_the_state():
 def test_parent_cells(state, lineage, cell_type, inside):
     lineages, kinds = (np.array([name, "b_cell"], dtype=object) for name in (lineage, cell_type))
     rule = RULE[state]
-    found = cells_below(rule.parent, lineages, kinds, PARENTS, unresolved=rule.unresolved)
+    found = cells_below(rule.parent, kinds_of(lineages, kinds), PARENTS, unresolved=rule.unresolved)
     assert found.tolist() == [inside, False]
 
 
 def test_cells_below_a_composite_and_below_nothing():
     lineages = np.array(["t_cell", "monocyte", "epithelial", "unknown"], dtype=object)
     kinds = np.array(["cd4_t", "mono_cd14", "epithelial", "unknown"], dtype=object)
-    assert cells_below("lymphocyte", lineages, kinds, PARENTS).tolist() == [True, False, False, False]
-    assert cells_below("myeloid", lineages, kinds, PARENTS).tolist() == [False, True, False, False]
-    assert cells_below("", lineages, kinds, PARENTS).all()
+    kinds = kinds_of(lineages, kinds)
+    assert cells_below("lymphocyte", kinds, PARENTS).tolist() == [True, False, False, False]
+    assert cells_below("myeloid", kinds, PARENTS).tolist() == [False, True, False, False]
+    assert cells_below("", kinds, PARENTS).all()
 
 
 def test_rules_are_told_in_plain_words():
@@ -205,7 +206,7 @@ def test_the_table_of_rules_holds_every_set():
 def call_in(counts, genes, rule, lineages, kinds, **options):
     counts, genes = sparse.csr_matrix(counts, dtype=np.float64), pd.Index(genes, dtype=object)
     totals = np.asarray(counts.sum(axis=1)).ravel()
-    inside = cells_below(rule.parent, lineages, kinds, PARENTS, unresolved=rule.unresolved)
+    inside = cells_below(rule.parent, kinds_of(lineages, kinds), PARENTS, unresolved=rule.unresolved)
     state = informative_genes(rule, MARKERS, genes)
     parent, depth = counts[inside], totals[inside]
     shares = np.asarray(parent.sum(axis=0)).ravel() / depth.sum()

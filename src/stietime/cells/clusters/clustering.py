@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,9 +19,12 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 WEIGHT = "weight"
+_SHARED: list[igraph.Graph] = []  # the graph of a process that was forked for it
 
 
-def find_clusters(graph: csr_matrix, resolutions: Iterable[float], *, seed: int = 1) -> pd.DataFrame:
+def find_clusters(
+    graph: csr_matrix, resolutions: Iterable[float], *, seed: int = 1, n_processes: int = 1
+) -> pd.DataFrame:
     """Cluster cells with the Leiden algorithm (Traag et al., Scientific Reports 2019) on modularity.
 
     Parameters
@@ -29,6 +35,8 @@ def find_clusters(graph: csr_matrix, resolutions: Iterable[float], *, seed: int 
         Resolutions; larger gives more clusters.
     seed
         Seed of the order in which cells are visited.
+    n_processes
+        Resolutions that are computed at the same time; the result does not depend on it.
 
     Returns
     -------
@@ -49,12 +57,32 @@ def find_clusters(graph: csr_matrix, resolutions: Iterable[float], *, seed: int 
     order = reverse_cuthill_mckee(graph, symmetric_mode=True)
     place = np.argsort(order)
     joined = _as_igraph(graph[order][:, order])
+    wanted = list(dict.fromkeys(resolutions))
+    found = _at_each(joined, wanted, seed, min(n_processes, len(wanted)))
     return pd.DataFrame(
         {
-            column_of(resolution): _by_size(_communities(joined, resolution, seed)[place])
-            for resolution in dict.fromkeys(resolutions)
+            column_of(resolution): _by_size(membership[place])
+            for resolution, membership in zip(wanted, found, strict=True)
         }
     )
+
+
+def _at_each(
+    joined: igraph.Graph, resolutions: list[float], seed: int, n_processes: int
+) -> list[NDArray[np.int64]]:
+    """Cluster at each resolution, in processes that share the graph with this one (igraph keeps the GIL)."""
+    if n_processes <= 1:
+        return [_communities(joined, resolution, seed) for resolution in resolutions]
+    with ProcessPoolExecutor(n_processes, get_context("fork"), _share, (joined,)) as pool:
+        return list(pool.map(_communities_of_shared, resolutions, repeat(seed)))
+
+
+def _share(joined: igraph.Graph) -> None:
+    _SHARED.append(joined)
+
+
+def _communities_of_shared(resolution: float, seed: int) -> NDArray[np.int64]:
+    return _communities(_SHARED[-1], resolution, seed)
 
 
 def _as_igraph(graph: csr_matrix) -> igraph.Graph:
