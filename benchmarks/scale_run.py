@@ -18,7 +18,7 @@ from benchmarks import scale_data, scale_processes
 from stietime import names, storage
 from stietime.resources import read_markers
 from stietime.settings import Integration
-from stietime.steps.collect_cells import read_part
+from stietime.h5ad_parts import read_frame
 
 if TYPE_CHECKING:
     from benchmarks.scale_processes import Cost, Process
@@ -275,5 +275,5 @@ def planted(data: Path) -> pd.DataFrame:
     """Read what was planted: true_kind, true_cell_type and true_population by cell."""
     columns = ["true_kind", "true_cell_type", "true_population"]
     own = [f"{names.SOURCE_PREFIX}{column}" for column in columns]
-    frames = [read_part(path, "obs", own) for path in captures(data)]
+    frames = [read_frame(path, "obs", own) for path in captures(data)]
     return pd.concat(frames).set_axis(columns, axis=1).astype(str)

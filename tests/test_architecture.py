@@ -18,6 +18,7 @@ LAYERS = {
     "storage": 1,
     "blocks": 1,
     "chunks": 1,
+    "h5ad_parts": 1,
     "sample_sheet": 1,
     "resources": 1,
     "plan": 2,

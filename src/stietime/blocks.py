@@ -168,6 +168,12 @@ def read_block(block: Block) -> csr_matrix:
     return rows if block.keep.all() else rows[block.keep]
 
 
+def read_counts(path: Path) -> csr_matrix:
+    """Read the counts of all cells of a file, cells x genes; see `cut_blocks` for errors."""
+    n_cells = len(_row_pointers(path)) - 1
+    return read_block(Block(path, 0, n_cells, np.ones(n_cells, dtype=bool)))
+
+
 def read_genes(block: Block, columns: NDArray[np.intp]) -> tuple[csr_matrix, NDArray[np.float64]]:
     """Read some genes of the wanted cells of a block.
 

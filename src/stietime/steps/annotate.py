@@ -18,10 +18,10 @@ from stietime.cells.marker_sets import positions
 from stietime.cells.types.annotation import annotate_cells, lineage_genes, lineages_without_genes
 from stietime.cells.types.classify import MarkerCounts
 from stietime.errors import InputError
+from stietime.h5ad_parts import read_frame
 from stietime.resources import Species, read_markers
 from stietime.settings import Annotation, Compute
 from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
-from stietime.steps.collect_cells import read_part
 
 if TYPE_CHECKING:
     import argparse
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
     settings: Annotation = arguments.settings
     pairs, _ = pair_kept(arguments.counts, arguments.quality)
     cells = pd.Index(np.concatenate([_kept_ids(*pair) for pair in pairs]), dtype=object)
-    labels = {counts: read_part(counts, "obs", [GIVEN, "species"]) for counts, _ in pairs}
+    labels = {counts: read_frame(counts, "obs", [GIVEN, "species"]) for counts, _ in pairs}
     species = species_of(list(labels.values()), "--counts")
     if settings.method == MARKERS:
         data = _gather(pairs, species, arguments.compute, arguments.threads)
@@ -98,7 +98,7 @@ def _kept_ids(counts: Path, quality: Path) -> NDArray[np.object_]:
         The quality is of other cells than the counts, or of the same in another order.
     """
     table = storage.read_table(quality, [names.CELL, names.KEEP])
-    cells = read_part(counts, "obs", [])
+    cells = read_frame(counts, "obs", [])
     if not cells.index.equals(pd.Index(table[names.CELL], dtype=object)):
         storage.join_strictly(cells, table[[names.CELL]], quality)
         msg = "the cells stand in another order than in the counts"
@@ -201,7 +201,7 @@ def species_of(frames: Sequence[pd.DataFrame], where: object) -> Species:
 def _gather(pairs: Pairs, species: Species, compute: Compute, n_threads: int) -> MarkerCounts:
     """Read the marker genes of all kept cells; genes that a sample lacks are left out of all."""
     markers = read_markers(species)
-    panels = {counts: read_part(counts, "var", []).index for counts, _ in pairs}
+    panels = {counts: read_frame(counts, "var", []).index for counts, _ in pairs}
     known = [set(lineage_genes(markers, panel)) for panel in panels.values()]
     shared = set.intersection(*known)
     genes = pd.Index([gene for gene in panels[pairs[0][0]] if gene in shared], dtype=object)

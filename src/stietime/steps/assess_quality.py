@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from stietime import names, storage
+from stietime.blocks import read_counts
 from stietime.cells.ambient.estimate import Ambient, ambient_table, estimate_ambient, haemoglobin_share
 from stietime.cells.doublets.captures import Doublets, not_tested, score_captures
 from stietime.cells.quality.cuts import Cut, Limits, find_cuts
@@ -23,6 +24,7 @@ from stietime.cells.quality.provisional_lineage import provisional_lineages, sec
 from stietime.cells.quality.sample_verdicts import VerdictLimits, judge, tell_losses
 from stietime.cells.quality.saturation import saturation
 from stietime.errors import InputError
+from stietime.h5ad_parts import read_fact, read_frame
 from stietime.resources import read_markers
 from stietime.settings import Quality
 from stietime.steps.arguments import add_path, add_settings
@@ -146,21 +148,20 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _read(path: Path) -> _Sample:
-    cells = storage.read_cells(path)
-    if not cells.n_obs:
+    obs, var = read_frame(path, "obs"), read_frame(path, "var")
+    if not len(obs):
         msg = "the sample holds no cells"
         raise InputError(msg, path, "take the sample out of the sample sheet, or give its whole file")
-    obs, var = cast("pd.DataFrame", cells.obs), cast("pd.DataFrame", cells.var)
     species: Species = "mouse" if "species" in obs and obs["species"].iloc[0] == "mouse" else "human"
     empty = var[EMPTY_DROPLET_COUNTS].to_numpy(dtype=np.int64) if EMPTY_DROPLET_COUNTS in var else None
     return _Sample(
         name=str(obs[names.SAMPLE].iloc[0]),
-        counts=cast("csr_matrix", cells.X),
-        genes=[str(gene) for gene in cells.var_names],
+        counts=read_counts(path),
+        genes=[str(gene) for gene in var.index],
         obs=obs,
         markers=read_markers(species),
         empty_droplet_counts=empty,
-        n_empty_droplets=int(cells.uns.get("ingest", {}).get("n_empty_droplets", 0)),
+        n_empty_droplets=read_fact(path, "ingest/n_empty_droplets", 0),
         where=path,
     )
 

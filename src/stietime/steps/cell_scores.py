@@ -19,11 +19,11 @@ from stietime.cells.scores.depth_confounding import depth_correlations
 from stietime.cells.scores.signatures import MEAN_DIFFERENCE, Method, control_weights, score_signatures
 from stietime.cells.scores.ucell import capped_max_rank
 from stietime.errors import InputError
+from stietime.h5ad_parts import read_frame
 from stietime.inputs.gene_sets import add_gene_sets
 from stietime.resources import read_markers
 from stietime.settings import Compute, States, expand_path
 from stietime.steps.annotate import pair_kept, species_of
-from stietime.steps.collect_cells import read_part
 
 if TYPE_CHECKING:
     import argparse
@@ -90,14 +90,14 @@ def survey(arguments: argparse.Namespace) -> Cohort:
         Files are missing or of other cells, or the user's sets cannot be used.
     """
     pairs, _ = pair_kept(arguments.counts, arguments.quality)
-    panels = {counts: read_part(counts, "var", []).index for counts, _ in pairs}
+    panels = {counts: read_frame(counts, "var", []).index for counts, _ in pairs}
     genes = shared_genes(panels.values())
     sizes = [len(panel) for panel in panels.values()]
     if len(genes) < max(sizes):
         log.warning(
             "%d genes are in every sample, of up to %d; the others are not used", len(genes), max(sizes)
         )
-    species = species_of([read_part(counts, "obs", ["species"]) for counts, _ in pairs], "--counts")
+    species = species_of([read_frame(counts, "obs", ["species"]) for counts, _ in pairs], "--counts")
     compute: Compute = arguments.compute
     blocks = plan_blocks(pairs, max_gib=compute.block_gib)
     over = Blocks(blocks, compute.dask_scheduler, arguments.threads)

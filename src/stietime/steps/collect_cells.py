@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from stietime import names, storage
 from stietime.errors import InputError
+from stietime.h5ad_parts import read_frame
 from stietime.steps.arguments import add_path, add_paths
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -86,38 +86,6 @@ def _write_with(cells: pd.DataFrame, states: Path, output: Path) -> int:
     return int(joined.num_columns) - 1
 
 
-def read_part(path: Path, part: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read the labels of the cells (`obs`) or of the genes (`var`) of a file, without its counts.
-
-    Parameters
-    ----------
-    path
-        A `counts.h5ad`.
-    part
-        obs or var.
-    columns
-        Columns to read, where they are there; the index alone for an empty list, all when left out.
-
-    Raises
-    ------
-    InputError
-        The file is missing.
-    """
-    import h5py
-    from anndata.io import read_elem
-
-    if not path.is_file():
-        msg = "the counts do not exist"
-        raise InputError(msg, path, "run the step `ingest`")
-    with h5py.File(path, "r") as file:
-        frame = file[part]
-        if columns is None:
-            return cast("pd.DataFrame", read_elem(frame))
-        index = np.asarray(read_elem(frame[frame.attrs["_index"]]), dtype=object)
-        found = {column: read_elem(frame[column]) for column in columns if column in frame}
-        return pd.DataFrame(found, index=index)
-
-
 def _sheet_columns(paths: list[Path], kept: pd.Index) -> pd.DataFrame:
     """Read the sheet's columns of the kept cells; columns of the source files are left out.
 
@@ -125,7 +93,7 @@ def _sheet_columns(paths: list[Path], kept: pd.Index) -> pd.DataFrame:
     """
     frames = []
     for path in paths:
-        obs = read_part(path, "obs", _columns_of_sheet(path))
+        obs = read_frame(path, "obs", _columns_of_sheet(path))
         obs = obs[kept.get_indexer(obs.index) >= 0]
         if len(obs):
             frames.append(obs)

@@ -26,10 +26,10 @@ from stietime.cells.embedding.balanced_neighbours import balanced_graph
 from stietime.cells.marker_sets import positions, shared_genes
 from stietime.cells.normalisation import log_normalise
 from stietime.errors import InputError
+from stietime.h5ad_parts import read_frame
 from stietime.settings import ClusterDescription, Clustering, Integration
 from stietime.steps.annotate import pair_kept
 from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
-from stietime.steps.collect_cells import read_part
 
 if TYPE_CHECKING:
     import argparse
@@ -119,7 +119,7 @@ def _survey(arguments: argparse.Namespace) -> _Cohort:
     labels = pd.concat([parts[pair] for pair in pairs])
     clusters = storage.read_table(arguments.clusters, [names.CELL, names.CLUSTER])
     labels = storage.join_strictly(labels, clusters, arguments.clusters)
-    panels = {counts: read_part(counts, "var", []).index for counts, _ in pairs}
+    panels = {counts: read_frame(counts, "var", []).index for counts, _ in pairs}
     genes = shared_genes(panels.values())
     blocks = plan_blocks(pairs, max_gib=arguments.compute.block_gib)
     over = Blocks(blocks, arguments.compute.dask_scheduler, arguments.threads)
@@ -131,7 +131,7 @@ def _labels(counts: Path, quality: Path, batch: str) -> pd.DataFrame:
     """Read what the sheet says of the kept cells of a sample, empty where it says nothing."""
     sources = dict(zip(FROM_SHEET, (names.SAMPLE, names.PATIENT, batch), strict=True))
     keep = storage.read_table(quality, [names.KEEP])[names.KEEP].to_numpy(dtype=bool)
-    obs = read_part(counts, "obs", list(dict.fromkeys(sources.values())))[keep]
+    obs = read_frame(counts, "obs", list(dict.fromkeys(sources.values())))[keep]
     given = {name: obs[source] for name, source in sources.items() if source in obs}
     labels = pd.DataFrame(given, index=obs.index, columns=list(FROM_SHEET))
     return labels.astype(object).fillna("").astype(str)

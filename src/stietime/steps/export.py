@@ -12,8 +12,8 @@ from stietime import names, storage
 from stietime.blocks import count_entries, cut_blocks, read_genes
 from stietime.cells.cell_ontology import ONTOLOGY_TERMS
 from stietime.errors import InputError
+from stietime.h5ad_parts import read_frame
 from stietime.steps.arguments import add_compute, add_optional_paths, add_path, add_paths
-from stietime.steps.collect_cells import read_part
 
 if TYPE_CHECKING:
     import argparse
@@ -99,12 +99,12 @@ def _find_samples(paths: Sequence[Path], order: pd.Index) -> list[_Sample]:
     """
     samples = []
     for path in paths:
-        cells = read_part(path, "obs", []).index
+        cells = read_frame(path, "obs", []).index
         places = np.asarray(order.get_indexer(cells))
         keep = places >= 0
         if keep.any():
             name = str(cells[keep][0]).partition(":")[0]  # a barcode may hold a colon, a sample never does
-            samples.append(_Sample(name, path, read_part(path, "var", []).index, keep, places[keep]))
+            samples.append(_Sample(name, path, read_frame(path, "var", []).index, keep, places[keep]))
         else:
             log.warning("%s: no cell is kept, the sample is not in the cohort's file", path)
     _check_cells(samples, order, ", ".join(map(str, paths)))

@@ -23,10 +23,10 @@ from stietime.cells.embedding.integration_table import BATCH, TYPES, integration
 from stietime.cells.embedding.layout import Drawing, draw
 from stietime.cells.normalisation import log_normalise
 from stietime.errors import InputError, raise_all
+from stietime.h5ad_parts import read_frame
 from stietime.settings import Compute, Integration
 from stietime.steps.annotate import pair_kept
 from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
-from stietime.steps.collect_cells import read_part
 
 if TYPE_CHECKING:
     import argparse
@@ -125,11 +125,11 @@ def _survey(
 ) -> _Cohort:
     """Read the labels of all kept cells, and sum up their genes for each batch."""
     frames = []
-    panels = {counts: read_part(counts, "var", []).index for counts, _ in paths}
+    panels = {counts: read_frame(counts, "var", []).index for counts, _ in paths}
     for counts, quality in paths:
         judged = storage.read_table(quality, [names.KEEP])
         keep = judged[names.KEEP].to_numpy(dtype=bool)
-        labels = _labels(read_part(counts, "obs")[keep], settings, counts)
+        labels = _labels(read_frame(counts, "obs")[keep], settings, counts)
         if names.PROVISIONAL_LINEAGE in judged:
             lineage = judged.loc[keep, names.PROVISIONAL_LINEAGE].astype(object)
             labels[names.PROVISIONAL_LINEAGE] = lineage.where(lineage != names.UNCLEAR, None).to_numpy()

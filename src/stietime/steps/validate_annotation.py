@@ -11,10 +11,10 @@ import pandas as pd
 from stietime import names, storage
 from stietime.cells.types.validation import ALL, validate_types
 from stietime.errors import InputError, raise_all
+from stietime.h5ad_parts import read_frame
 from stietime.resources import read_markers
 from stietime.steps.annotate import GIVEN
 from stietime.steps.arguments import add_optional_paths, add_path
-from stietime.steps.collect_cells import read_part
 
 if TYPE_CHECKING:
     import argparse
@@ -69,7 +69,7 @@ def _read_labels(arguments: argparse.Namespace) -> pd.Series:
         table = storage.read_table(path, [names.CELL, LABEL])
         parts.append(table.set_index(names.CELL)[LABEL].astype(str))
     for path in [] if arguments.labels else arguments.counts:
-        obs = read_part(path, "obs", [GIVEN])
+        obs = read_frame(path, "obs", [GIVEN])
         if GIVEN in obs:
             parts.append(obs[GIVEN].astype(str))
     if not parts:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import numba
 import numpy as np
 from scipy import sparse
 
@@ -58,21 +59,46 @@ def artificial_doublets(
     """
     n_cells = counts.shape[0]
     n_wanted = max(PER_CELL * n_cells, LEAST)
-    of_others = (cell_totals - totals(counts)).astype(np.int64)
     first = rng.integers(0, n_cells, n_wanted)
-    second = (first + rng.integers(1, n_cells, n_wanted)) % n_cells
-    made, others = _thinned(counts[first], of_others[first], rng)
-    further, more = _thinned(counts[second], of_others[second], rng)
-    made = sparse.csr_matrix(made + further)
-    return Artificial(made, totals(made) + others + more)
+    pairs = np.stack([first, (first + rng.integers(1, n_cells, n_wanted)) % n_cells])
+    shares = rng.uniform(MIN_SHARE_OF_CELL, 1, pairs.shape)
+    of_others = (cell_totals - totals(counts)).astype(np.int64)
+    others = rng.binomial(of_others[pairs], shares).sum(axis=0)
+    most = int(np.diff(counts.indptr)[pairs].sum())
+    starts = np.zeros(n_wanted + 1, dtype=np.int64)
+    genes, drawn = np.empty(most, dtype=np.int32), np.empty(most, dtype=np.int32)
+    cells = (counts.indptr, counts.indices, counts.data.astype(np.int64))
+    seed = int(rng.integers(2**32))
+    _add_up(cells, pairs, shares, seed, np.zeros(counts.shape[1], dtype=np.int64), (starts, genes, drawn))
+    stored = (drawn[: starts[-1]], genes[: starts[-1]], starts)
+    made = sparse.csr_matrix(stored, shape=(n_wanted, counts.shape[1]))
+    return Artificial(made, totals(made) + others)
 
 
-def _thinned(
-    counts: sparse.csr_matrix, of_others: Rows, rng: np.random.Generator
-) -> tuple[sparse.csr_matrix, Rows]:
-    """Draw the counts that cells give, of their genes and of the others together."""
-    share = rng.uniform(MIN_SHARE_OF_CELL, 1, counts.shape[0])
-    drawn = rng.binomial(counts.data.astype(np.int64), np.repeat(share, np.diff(counts.indptr)))
-    thinned = sparse.csr_matrix((drawn.astype(np.int32), counts.indices, counts.indptr), shape=counts.shape)
-    thinned.eliminate_zeros()
-    return thinned, rng.binomial(of_others, share)
+@numba.njit(nogil=True, cache=True)
+def _add_up(
+    cells: tuple[Rows, Rows, Rows],
+    pairs: Rows,
+    shares: Vector,
+    seed: int,
+    own: Rows,
+    made: tuple[Rows, Rows, Rows],
+) -> None:  # pragma: no cover - compiled
+    """Draw and add the counts of the two cells of each doublet; `own` has a place for each gene, all 0."""
+    starts, genes, values = cells
+    np.random.seed(seed)  # noqa: NPY002 - numba's generator, which is not numpy's
+    end = 0
+    for doublet in range(pairs.shape[1]):
+        for which in range(2):
+            cell, share = pairs[which, doublet], shares[which, doublet]
+            for place in range(starts[cell], starts[cell + 1]):
+                if values[place] == 1:
+                    own[genes[place]] += np.random.random() < share  # noqa: NPY002
+                else:
+                    own[genes[place]] += np.random.binomial(values[place], share)  # noqa: NPY002
+        for gene in range(len(own)):
+            if own[gene]:
+                made[1][end], made[2][end] = gene, own[gene]
+                own[gene] = 0
+                end += 1
+        made[0][doublet + 1] = end

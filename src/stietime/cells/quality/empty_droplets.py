@@ -45,6 +45,9 @@ def looks_unfiltered(counts: sparse.csr_matrix, *, max_counts_empty_droplet: int
     Whether there are at least `MIN_EMPTY_DROPLETS` droplets of 1 to `max_counts_empty_droplet` counts, and
     more than half of all droplets with counts have at most half of `max_counts_empty_droplet`.
     """
+    # a droplet has as many counts as genes, or more; where none is low in genes, no sums are needed
+    if (np.diff(counts.indptr) <= max_counts_empty_droplet).sum() < MIN_EMPTY_DROPLETS and counts.data.all():
+        return False
     depth = _depths(counts)
     depth = depth[depth > 0]
     n_low = int((depth <= max_counts_empty_droplet).sum())
