@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PER_CELL: Final = 2
 LEAST: Final = 3000  # with fewer, the scores of small captures are left to chance
+MOST: Final = 10_000  # more take longer, and tell doublets no better
 MIN_SHARE_OF_CELL: Final = 0.5
 
 
@@ -55,10 +56,10 @@ def artificial_doublets(
 
     Returns
     -------
-    Twice as many doublets as cells, and at least 3,000.
+    Twice as many doublets as cells, at least 3,000 and at most 10,000.
     """
     n_cells = counts.shape[0]
-    n_wanted = max(PER_CELL * n_cells, LEAST)
+    n_wanted = min(max(PER_CELL * n_cells, LEAST), MOST)
     first = rng.integers(0, n_cells, n_wanted)
     pairs = np.stack([first, (first + rng.integers(1, n_cells, n_wanted)) % n_cells])
     shares = rng.uniform(MIN_SHARE_OF_CELL, 1, pairs.shape)
