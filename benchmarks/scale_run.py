@@ -16,9 +16,9 @@ from scipy import sparse
 
 from benchmarks import scale_data, scale_processes
 from stietime import names, storage
+from stietime.h5ad_parts import read_frame
 from stietime.resources import read_markers
 from stietime.settings import Integration
-from stietime.h5ad_parts import read_frame
 
 if TYPE_CHECKING:
     from benchmarks.scale_processes import Cost, Process
