@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from stietime.steps import STEPS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -23,6 +25,7 @@ EVERY_S: Final = 0.2
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 GIB: Final = 2**30
+MAX_NAME: Final = 15  # characters of a process name
 
 
 class Stat(NamedTuple):
@@ -187,7 +190,17 @@ def _words(pid: int) -> tuple[str, ...]:
     except OSError:
         return ()
     # a process that has ended and is not yet waited for has an empty command line
-    return tuple(text.rstrip("\0").split("\0")) if text else ()
+    words = tuple(text.rstrip("\0").split("\0")) if text else ()
+    return ("stietime", "step", _forked_step(pid)) if "stietime.warm_steps" in words else words
+
+
+def _forked_step(pid: int) -> str:
+    """Name the step that a process does which was forked for it; empty for the one it was forked from."""
+    try:
+        name = (PROC / str(pid) / "comm").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+    return next((step for step in STEPS if step[:MAX_NAME] == name), "")
 
 
 def measure(

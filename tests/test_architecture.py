@@ -32,6 +32,7 @@ LAYERS = {
     "steps": 4,
     "commands": 5,
     "cli": 5,
+    "warm_steps": 5,
 }
 # these work in a notebook on arrays, frames or AnnData: no settings, no files of ours, not each other
 METHODS = ("inputs", "cells", "tissue", "cohort", "figures")
@@ -100,7 +101,7 @@ def test_methods_stand_alone(name):
 
 def test_only_the_command_line_imports_steps():
     importers = {room(path) for path in SOURCES if "steps" in imported_rooms(path)}
-    assert importers <= {"steps", "cli", "commands"}
+    assert importers <= {"steps", "cli", "commands", "warm_steps"}
 
 
 def test_every_step_is_a_module_and_a_rule():

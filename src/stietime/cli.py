@@ -25,16 +25,31 @@ if TYPE_CHECKING:
 
 EXIT_DONE = 0
 EXIT_BAD_INPUT = 2
+WARM_STEPS = "STIETIME_WARM_STEPS"  # where the process listens that is warm; see `warm_steps`
 
 
-def _threads(argv: Sequence[str]) -> str:
+def threads_of(argv: Sequence[str]) -> int:
+    """Read how many threads a step is given, before its own arguments are known.
+
+    Parameters
+    ----------
+    argv
+        The words after `stietime`.
+    """
     early = argparse.ArgumentParser(add_help=False)
     early.add_argument("--threads", default="1")
-    return str(early.parse_known_args(list(argv))[0].threads)
+    given = str(early.parse_known_args(list(argv))[0].threads)
+    return int(given) if given.isdecimal() else 1  # the step's own parser tells what is wrong
 
 
-def _prepare_environment(argv: Sequence[str]) -> None:
-    """Set what libraries read at import: caches in a writable folder, and the number of threads."""
+def prepare_environment(argv: Sequence[str]) -> None:
+    """Set what libraries read at import: caches in a writable folder, and the number of threads.
+
+    Parameters
+    ----------
+    argv
+        The words after `stietime`.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "stietime"
     if not os.access(cache.parent if cache.parent.exists() else Path.home(), os.W_OK):
         cache = Path(os.environ.get("TMPDIR", "/tmp")) / f"stietime-{os.getuid()}"  # noqa: S108
@@ -42,7 +57,7 @@ def _prepare_environment(argv: Sequence[str]) -> None:
     os.environ.setdefault("MPLCONFIGDIR", str(cache / "matplotlib"))
     os.environ.setdefault("MPLBACKEND", "Agg")
     for name in ("NUMBA", "OMP", "OPENBLAS", "MKL"):
-        os.environ[f"{name}_NUM_THREADS"] = _threads(argv)
+        os.environ[f"{name}_NUM_THREADS"] = str(threads_of(argv))
 
 
 def _add_step(parser: argparse.ArgumentParser, step: str) -> None:
@@ -102,7 +117,7 @@ def _run_step(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
+    """Run the command line; a step of a run on this machine in a process that is warm already.
 
     Parameters
     ----------
@@ -114,7 +129,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done, 1 a step failed, 2 bad input.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    _prepare_environment(argv)
+    if argv[:1] == ["step"] and WARM_STEPS in os.environ:
+        code = importlib.import_module("stietime.warm_steps").run_warm(argv)
+        if code is not None:
+            return int(code)
+    return run_here(argv)
+
+
+def run_here(argv: list[str]) -> int:
+    """Run the command line in this process.
+
+    Parameters
+    ----------
+    argv
+        The words after `stietime`.
+
+    Returns
+    -------
+    0 done, 1 a step failed, 2 bad input.
+    """
+    prepare_environment(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for noisy in ("matplotlib", "fontTools", "numba", "harmonypy", "scanpy"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from stietime.commands.validate import validate
 from stietime.configuration import read_settings
 from stietime.errors import InputError
 from stietime.names import Outputs
+from stietime.warm_steps import warm_steps
 
 if TYPE_CHECKING:
     import argparse
@@ -100,9 +102,13 @@ def run(arguments: argparse.Namespace) -> int:
     validate(arguments.configfile)
     outputs = Outputs(read_settings(arguments.configfile).results_dir)
     command = snakemake_command(arguments)
-    if arguments.verbose or arguments.dry_run:
+    if arguments.dry_run:
         return int(subprocess.run(command, env=environment(), check=False).returncode != 0)
-    code = follow(command, environment())
+    # jobs of a cluster run elsewhere
+    with nullcontext(environment()) if arguments.cluster else warm_steps(environment()) as found:
+        if arguments.verbose:
+            return int(subprocess.run(command, env=found, check=False).returncode != 0)
+        code = follow(command, found)
     if code == 0:
         print(f"report: {Path(outputs.cohort_report).resolve()}")  # noqa: T201 - the command's answer
     return int(code != 0)
