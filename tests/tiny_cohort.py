@@ -24,6 +24,7 @@ def write_tiny_cohort(folder: Path, *, n_patients: int = 2, n_cells: int = 120, 
     config = yaml.safe_load((folder / "simulated" / "config.yaml").read_text())
     config.update(results_dir="results", integration={"n_components": 10, "n_neighbours": 10})
     config["quality"] = {"ambient_correction": "soupx"}
+    config["inputs"] = {"cell_type_column": "true_cell_type", "cell_type_names": {"red_cell": "erythroid"}}
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config))
     return path
