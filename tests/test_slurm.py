@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from tests.tiny_cohort import stietime, write_tiny_cohort
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "sinfo")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "sinfo", "setpriv")
 SYSTEM_CONFIG = Path("/etc/slurm/slurm.conf")
+PREFIX = "stietime-slurm-"
 SECONDS_TO_START = 60
 CONFIG = """\
 ClusterName=stietime
@@ -57,11 +58,25 @@ def _obstacle() -> str:
     missing = [program for program in PROGRAMS if not shutil.which(program, path=path)]
     if missing:
         return f"Slurm is not installed (missing {', '.join(missing)}): apt-get install slurm-wlm munge"
+    _clear_leftover()
     if SYSTEM_CONFIG.exists():
         return f"there is a Slurm on this machine already ({SYSTEM_CONFIG}), which this test leaves alone"
     if os.getuid() != 0:
         return f"writing {SYSTEM_CONFIG} needs root"
     return ""
+
+
+def _clear_leftover() -> None:
+    """Take away the configuration of a run of this test that was killed, once its programs have ended."""
+    target = SYSTEM_CONFIG.resolve()
+    if not SYSTEM_CONFIG.is_symlink() or not target.parent.name.startswith(PREFIX):
+        return
+    for file in target.parent.glob("*.pid"):
+        command = Path(f"/proc/{file.read_text().strip()}/comm")
+        if command.exists() and command.read_text().strip() == file.stem:
+            return
+    SYSTEM_CONFIG.unlink()
+    shutil.rmtree(target.parent, ignore_errors=True)
 
 
 def _start(folder: Path, environment: dict[str, str]) -> list[subprocess.Popen]:
@@ -80,8 +95,10 @@ def _start(folder: Path, environment: dict[str, str]) -> list[subprocess.Popen]:
     commands = [munged, ["slurmctld", "-D", "-f", config], ["slurmd", "-D", "-f", config]]
     started = []
     for command in commands:
+        # they end with this test, even when it is killed
+        bound = ["setpriv", "--pdeathsig", "TERM", *command]
         started.append(
-            subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.Popen(bound, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         )
         time.sleep(1)
     return started
@@ -110,7 +127,7 @@ def slurm():
         if os.environ.get("STIETIME_REQUIRE_SLURM") == "1":
             pytest.fail(obstacle)
         pytest.skip(obstacle)
-    folder = Path(tempfile.mkdtemp(prefix="stietime-slurm-"))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     folder.chmod(0o755)
     for name in ("state", "spool"):
         (folder / name).mkdir()

@@ -201,7 +201,7 @@ def map_blocks[Item, Result](
     scheduler: str = THREADS,
     n_workers: int = 1,
 ) -> Iterator[Result]:
-    """Apply a function to every item with Dask, and give the results in the order of the items.
+    """Apply a function to every item, here or on a Dask cluster; the results come in the order of the items.
 
     Only a few results are there at a time, so that they can be summed up without holding them all. What is
     summed in this order does not depend on the number of workers.

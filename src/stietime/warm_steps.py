@@ -22,7 +22,7 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from stietime.cli import WARM_STEPS
 
@@ -89,18 +89,10 @@ def run_warm(argv: Sequence[str]) -> int | None:
             connection.connect(address)
         except OSError:
             return None
-        message = len(request).to_bytes(_LENGTH) + request
-        socket.send_fds(connection, [message[:_LENGTH]], [0, 1, 2])
-        connection.sendall(message[_LENGTH:])
+        socket.send_fds(connection, [len(request).to_bytes(_LENGTH)], [0, 1, 2])
+        connection.sendall(request)
         answer = connection.recv(_LENGTH)  # the copy is ended when this process ends and the line breaks
     return int.from_bytes(answer, signed=True) if answer else 1
-
-
-class _Job(NamedTuple):
-    """A copy at work, and the line to the process that waits for it."""
-
-    pid: int
-    line: socket.socket
 
 
 def serve(listener: socket.socket, work: Callable[[list[str]], int]) -> None:
@@ -113,7 +105,7 @@ def serve(listener: socket.socket, work: Callable[[list[str]], int]) -> None:
     work
         What a copy does with the words of its request; gives the exit code.
     """
-    jobs: dict[int, _Job] = {}
+    lines: dict[int, socket.socket] = {}  # to the process that waits for a copy, by the id of the copy
     wake, alarm = socket.socketpair()
     alarm.settimeout(0)
     signal.set_wakeup_fd(alarm.fileno(), warn_on_full_buffer=False)
@@ -127,39 +119,39 @@ def serve(listener: socket.socket, work: Callable[[list[str]], int]) -> None:
             while True:
                 for key, _ in selector.select():
                     if key.fileobj is listener:
-                        job = _start(listener.accept()[0], work)
-                        if job:
-                            jobs[job.pid] = job
-                            selector.register(job.line, selectors.EVENT_READ, job.pid)
+                        line = listener.accept()[0]
+                        pid = _start(line, work, (listener, wake, alarm, *lines.values()))
+                        if pid:
+                            lines[pid] = line
+                            selector.register(line, selectors.EVENT_READ, pid)
                     elif key.fileobj is wake:
                         wake.recv(4096)
-                    elif key.data in jobs:  # nobody waits any more
+                    elif key.data in lines:  # nobody waits any more
                         os.kill(key.data, signal.SIGTERM)
                         selector.unregister(key.fileobj)
-                _answer(jobs, selector)
+                _answer(lines, selector)
         finally:
-            for pid in jobs:
+            for pid in lines:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)
 
 
-def _answer(jobs: dict[int, _Job], selector: selectors.BaseSelector) -> None:
+def _answer(lines: dict[int, socket.socket], selector: selectors.BaseSelector) -> None:
     """Tell those who wait for copies that have ended."""
-    while jobs:
+    while lines:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if not pid:
             return
-        job = jobs.pop(pid, None)
-        if job:
-            with contextlib.suppress(KeyError):
-                selector.unregister(job.line)
-            with contextlib.suppress(OSError):
-                job.line.sendall(os.waitstatus_to_exitcode(status).to_bytes(_LENGTH, signed=True))
-            job.line.close()
+        line = lines.pop(pid)
+        with contextlib.suppress(KeyError):
+            selector.unregister(line)
+        with contextlib.suppress(OSError):
+            line.sendall(os.waitstatus_to_exitcode(status).to_bytes(_LENGTH, signed=True))
+        line.close()
 
 
-def _start(line: socket.socket, work: Callable[[list[str]], int]) -> _Job | None:
-    """Read a request and fork a copy that does it; nothing when who asked is gone."""
+def _start(line: socket.socket, work: Callable[[list[str]], int], others: Sequence[socket.socket]) -> int:
+    """Read a request, fork a copy that does it and give its id; 0 when who asked is gone."""
     head, streams, _, _ = socket.recv_fds(line, _LENGTH, _N_STREAMS)
     body = bytearray()
     while head and len(body) < int.from_bytes(head):
@@ -171,14 +163,16 @@ def _start(line: socket.socket, work: Callable[[list[str]], int]) -> _Job | None
         for stream in streams:
             os.close(stream)
         line.close()
-        return None
+        return 0
     pid = os.fork()
     if not pid:
-        line.close()
+        signal.set_wakeup_fd(-1)
+        for held in (line, *others):  # those who wait for others are told when this process's parent ends
+            held.close()
         _work(json.loads(bytes(body)), streams, work)
     for stream in streams:
         os.close(stream)
-    return _Job(pid, line)
+    return pid
 
 
 def _work(request: dict[str, Any], streams: list[int], work: Callable[[list[str]], int]) -> None:
@@ -188,7 +182,6 @@ def _work(request: dict[str, Any], streams: list[int], work: Callable[[list[str]
         for place, stream in enumerate(streams):
             os.dup2(stream, place)
             os.close(stream)
-        signal.set_wakeup_fd(-1)
         for kind in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
             signal.signal(kind, signal.SIG_DFL)
         os.chdir(request["folder"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from functools import partial, reduce
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -165,11 +165,14 @@ def score_cells(cohort: Cohort, sets: MarkerSets, groups: Sequence[Mask], settin
             for path, of_sample in means.items()
         }
     score = partial(_score_block, cohort.genes, sets, method, settings.min_coverage, weights)
-    found = list(cohort.over.map(score, tasks(cohort, groups)))
-    scores, sums, cell_totals = zip(*found, strict=True)
-    return Scored(
-        pd.concat(scores, ignore_index=True), reduce(GeneSums.add, sums), np.concatenate(cell_totals)
-    )
+    found = cohort.over.map(score, tasks(cohort, groups))
+    first = next(found)
+    scores, sums, cell_totals = [first.scores], first.sums, [first.cell_totals]
+    for block in found:
+        scores.append(block.scores)
+        cell_totals.append(block.cell_totals)
+        sums = sums.add(block.sums)  # as they come: those of one block are as large as those of all
+    return Scored(pd.concat(scores, ignore_index=True), sums, np.concatenate(cell_totals))
 
 
 def _score_block(

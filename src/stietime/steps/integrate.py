@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +20,12 @@ from stietime.cells.cell_sums import totals
 from stietime.cells.embedding import integration, neighbours
 from stietime.cells.embedding.balanced_neighbours import balanced_graph
 from stietime.cells.embedding.covariance import Products, axes_of, products_of
-from stietime.cells.embedding.integration_table import BATCH, TYPES, integration_table
+from stietime.cells.embedding.integration_table import (
+    BATCH,
+    TYPES,
+    integration_table,
+    measure_mixing,
+)
 from stietime.cells.embedding.layout import Drawing, draw
 from stietime.cells.normalisation import log_normalise
 from stietime.errors import InputError, raise_all
@@ -94,7 +100,10 @@ def run(arguments: argparse.Namespace) -> None:
     corrected = _correct(components.scores, cohort.obs, settings, arguments.threads)
     points = corrected.embedding.astype(np.float32)
     graph = _join(points, cohort.obs[BATCH], settings, arguments.threads)
-    drawing = _draw(points, graph, settings, arguments.threads)
+    with ThreadPoolExecutor(1) as beside:  # neither keeps all processors busy
+        drawn = beside.submit(_draw, points, graph, settings, arguments.threads)
+        mixing = measure_mixing(cohort.obs, components, corrected, graph, seed=settings.seed)
+        drawing = drawn.result()
     storage.write_table(genes, arguments.variable_genes)
     embedding = _embedding_table(cohort, components.scores, corrected.embedding, drawing.points)
     storage.write_table(embedding, arguments.output)
@@ -106,8 +115,8 @@ def run(arguments: argparse.Namespace) -> None:
         corrected,
         graph,
         drawing,
+        mixing,
         left_out=cohort.left_out,
-        seed=settings.seed,
     )
     # sums in another order differ in the last digits
     storage.write_table(table.round({"value": 12, "scaled": 12}), arguments.metrics)

@@ -44,13 +44,13 @@ def run(arguments: argparse.Namespace) -> None:
     """
     columns = [names.CELL, names.LINEAGE, names.CELL_TYPE, names.LINEAGE_CONFIDENCE, names.CONFIDENCE]
     types = storage.read_table(arguments.cell_types, columns)[columns].set_index(names.CELL)
-    labels = _read_labels(arguments)
+    parents = read_markers().groupby("set_id")["parent"].first()
+    labels = _read_labels(arguments, {*parents.index, names.UNKNOWN})
     shared = types.index.intersection(labels.index)
     if not len(shared):
         what = f"none of the {len(types)} cells has one of the {len(labels)} labels"
         where = (arguments.labels or arguments.counts)[0]
         raise InputError(what, where, "give the labels of the same cells, named sample:barcode")
-    parents = read_markers().groupby("set_id")["parent"].first()
     found = validate_types(types.loc[shared], labels.loc[shared], parents)
     for table, path in zip(found, arguments.output, strict=True):
         storage.write_table(table, path)
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
         )
 
 
-def _read_labels(arguments: argparse.Namespace) -> pd.Series:
+def _read_labels(arguments: argparse.Namespace, known: set[str]) -> pd.Series:
     """Read the labels of cells, from tables or from the counts."""
     parts = []
     for path in arguments.labels:
@@ -80,14 +80,12 @@ def _read_labels(arguments: argparse.Namespace) -> pd.Series:
     if labels.index.has_duplicates:
         what = f"the cell {labels.index[labels.index.duplicated()][0]} stands twice"
         raise InputError(what, arguments.labels or arguments.counts, "give every cell once")
-    _check(labels, (arguments.labels or arguments.counts)[0])
+    _check(labels, known, (arguments.labels or arguments.counts)[0])
     return labels
 
 
-def _check(labels: pd.Series, where: Path) -> None:
+def _check(labels: pd.Series, known: set[str], where: Path) -> None:
     """Refuse labels that are no set of the marker table."""
-    markers = read_markers()
-    known = {*markers["set_id"], names.UNKNOWN}
     fix = "use a set of the marker table, or unknown"
     raise_all(
         [

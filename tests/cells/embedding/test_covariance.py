@@ -28,6 +28,22 @@ def test_components_are_those_of_the_whole_matrix(n_cells, n_genes):
     assert (found.loadings[strongest, np.arange(found.loadings.shape[1])] > 0).all()
 
 
+@pytest.mark.parametrize("n_filled", [0, 5, 6, 40])
+def test_products_of_cells_with_few_and_with_many_genes(n_filled):
+    rng = np.random.default_rng(n_filled)
+    dense = np.zeros((90, 60), dtype=np.float32)
+    for row in dense[:70]:  # the share of genes at which cells go another way is 0.1
+        row[rng.choice(60, n_filled, replace=False)] = rng.random(n_filled)
+    dense[70:, ::2] = rng.random((20, 30))
+    wanted = dense.astype(np.float64)
+    found = products_of(sparse.csr_matrix(dense))
+    np.testing.assert_allclose(found.products, wanted.T @ wanted, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(found.sums, wanted.sum(axis=0), rtol=1e-12)
+    shuffled = sparse.csr_matrix(dense)[:, rng.permutation(60)]  # whose indices are in no order
+    restored = products_of(shuffled[:, np.arange(60)])
+    np.testing.assert_allclose(np.trace(restored.products), (wanted**2).sum(), rtol=1e-12)
+
+
 def test_blocks_change_the_last_digits_only():
     expression = expression_of(500, 70)
     whole = axes_of(products_of(expression), 8)

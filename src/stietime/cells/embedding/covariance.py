@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import numba
 import numpy as np
 
 from stietime.cells.embedding.integration import Axes, require_size, too_alike
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
 
 ROWS: Final = 4096  # cells made dense at a time
+# a cell with a larger share of the genes is faster in a dense product: as fast at 11 % of 2,000 genes
+DENSE_ABOVE: Final = 0.1
 ROUNDING: Final = 1e-12
 
 
@@ -56,10 +59,25 @@ def products_of(expression: csr_matrix) -> Products:
     """
     n_cells, n_genes = expression.shape
     products = np.zeros((n_genes, n_genes))
-    for start in range(0, n_cells, ROWS):
-        dense = expression[start : start + ROWS].toarray().astype(np.float64)
+    crowded = np.diff(expression.indptr) > DENSE_ABOVE * n_genes
+    sparse, rows = expression[~crowded] if crowded.any() else expression, np.flatnonzero(crowded)
+    sparse.sort_indices()
+    _add_products(sparse.indptr, sparse.indices, sparse.data.astype(np.float64), products)
+    products += np.triu(products, 1).T
+    for start in range(0, len(rows), ROWS):
+        dense = expression[rows[start : start + ROWS]].toarray().astype(np.float64)
         products += dense.T @ dense
     return Products(n_cells, np.asarray(expression.sum(axis=0, dtype=np.float64)).ravel(), products)
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_products(indptr: Vector, indices: Vector, values: Vector, products: Vector) -> None:
+    """Add the products of each two genes of each cell above the diagonal; genes are in order."""
+    for cell in range(len(indptr) - 1):
+        for one in range(indptr[cell], indptr[cell + 1]):
+            value, row = values[one], products[indices[one]]
+            for other in range(one, indptr[cell + 1]):
+                row[indices[other]] += value * values[other]
 
 
 def axes_of(found: Products, n_components: int) -> Axes:

@@ -34,16 +34,16 @@ def integration_table(
     corrected: Correction,
     graph: NeighbourGraph,
     drawing: Drawing,
+    mixing: pd.DataFrame,
     *,
     left_out: Sequence[str] = (),
-    seed: int = 1,
 ) -> pd.DataFrame:
     """Tell what the integration did, and how labels mix before and after it.
 
     Parameters
     ----------
     labels
-        One row per cell: sample, environment and batch, and further labels whose mixing is measured.
+        One row per cell: sample, environment, batch and patient.
     n_genes
         Number of genes that all samples share, and of variable ones among them.
     components, corrected
@@ -52,10 +52,10 @@ def integration_table(
         The neighbours that clusters are found among.
     drawing
         UMAP of the graph.
+    mixing
+        How labels mix, as `measure_mixing` finds it.
     left_out
         Samples that keep no cell.
-    seed
-        Seed of the cells that mixing is measured for.
 
     Returns
     -------
@@ -74,6 +74,29 @@ def integration_table(
         *_correction(corrected, n),
         *_graph_and_drawing(graph, drawing, n),
     ]
+    return pd.concat([pd.DataFrame(rows, columns=list(COLUMNS)), mixing], ignore_index=True)
+
+
+def measure_mixing(
+    labels: pd.DataFrame, components: Components, corrected: Correction, graph: NeighbourGraph, *, seed: int
+) -> pd.DataFrame:
+    """Measure how labels mix before and after the correction, and among neighbours.
+
+    Parameters
+    ----------
+    labels
+        One row per cell: sample, environment and batch, and further labels whose mixing is measured.
+    components, corrected
+        The embedding before and after the correction.
+    graph
+        The neighbours that clusters are found among.
+    seed
+        Seed of the cells that mixing is measured for.
+
+    Returns
+    -------
+    Rows as `measure_embeddings` gives them, of embeddings pca and harmony and of the graph.
+    """
     mixed = labels.drop(columns=names.SAMPLE).reset_index(drop=True)
     types = next((column for column in TYPES if column in mixed and mixed[column].notna().any()), "")
     question = Question(mixed, BATCH, types, strata=(BATCH, names.ENVIRONMENT), seed=seed)
@@ -83,12 +106,7 @@ def integration_table(
         measured.loc[after, "note"] = [
             "; ".join(filter(None, (corrected.note, note))) for note in measured.loc[after, "note"]
         ]
-    tables = [
-        pd.DataFrame(rows, columns=list(COLUMNS)),
-        measured,
-        graph_rows("graph", graph.weights, question),
-    ]
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat([measured, graph_rows("graph", graph.weights, question)], ignore_index=True)
 
 
 def _row(embedding: str, metric: str, value: float, n: int, note: str = "", ideal: float = np.nan) -> Row:
