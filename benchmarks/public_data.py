@@ -21,6 +21,11 @@ MARROW: Final = tuple(
     DATA / "openproblems_bmmc_citeseq_multiome" / f"{name}.h5ad"
     for name in ("cite_merged_2v", "multiome_merged")
 )
+CHEMISTRIES: Final = tuple(
+    DATA / "pbmc_three_chemistries_10x" / f"{name}.h5ad"
+    for name in ("1k_PBMC_v2_filt", "1k_PBMC_v3_filt", "5prime_PBMC_filt_1kcells")
+)
+ZILIONIS: Final = DATA / "zilionis_nsclc_blood_tumor_300" / "zilionis300_counts_recovered.h5ad"
 NUCLEATED: Final = ("Proerythroblast", "Erythroblast", "Normoblast")
 
 

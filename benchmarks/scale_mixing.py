@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
-import yaml
 
-from benchmarks.public_data import DATA, not_found
+from benchmarks.chain_runs import run_chain, sheet_row
+from benchmarks.public_data import CHEMISTRIES, DATA, not_found
 from benchmarks.record import Figure
-from benchmarks.scale_start import STIETIME
 from stietime import names, storage
 from stietime.cells.embedding.integration import correct_for_batch
 from stietime.cells.embedding.mixing import local_diversity
@@ -38,10 +36,6 @@ SYMPHONY_TYPES: Final = {
     "HSC": "unknown",
 }
 SYMPHONY: Final = DATA / "symphony_pbmc_1200" / "symphony_pbmc_1200.h5ad"
-CHEMISTRIES: Final = tuple(
-    DATA / "pbmc_three_chemistries_10x" / f"{name}.h5ad"
-    for name in ("1k_PBMC_v2_filt", "1k_PBMC_v3_filt", "5prime_PBMC_filt_1kcells")
-)
 
 
 def figures() -> list[Figure]:
@@ -81,20 +75,15 @@ def _as_in_r() -> list[Figure]:
     ]
 
 
-def _row(sample: str, path: Path, **further: str) -> dict[str, str]:
-    fixed = {"environment": names.STIE, "tissue": "blood", "modality": names.CELLS, "format": "h5ad"}
-    return {"sample": sample, "patient": sample, "batch": sample, "path": str(path), **fixed, **further}
-
-
 def _symphony() -> list[Figure]:
     case = "PBMC of three technologies, from log values (Symphony)"
-    rows = [_row(donor, SYMPHONY, subset=f"donor={donor}") for donor in ("3pv1", "3pv2", "5p")]
+    rows = [sheet_row(donor, SYMPHONY, subset=f"donor={donor}") for donor in ("3pv1", "3pv2", "5p")]
     inputs = {"values": "log1p", "cell_type_column": "cell_type", "cell_type_names": SYMPHONY_TYPES}
     return _mixing(case, rows, "given_cell_type", {"inputs": inputs})
 
 
 def _chemistries() -> list[Figure]:
-    rows = [_row(path.stem, path) for path in CHEMISTRIES]
+    rows = [sheet_row(path.stem, path) for path in CHEMISTRIES]
     return _mixing("PBMC of three 10x chemistries", rows, names.PROVISIONAL_LINEAGE, {})
 
 
@@ -116,15 +105,7 @@ def _mixing(case: str, rows: list[dict[str, str]], types: str, options: Mapping[
 
 def _integrated(rows: list[dict[str, str]], options: Mapping[str, object]) -> pd.DataFrame:
     """Run the chain up to the integration, as typed, and read its metrics."""
+    target = names.Outputs("results").integration_metrics
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        storage.write_table(pd.DataFrame(rows), folder / "samples.tsv")
-        config = {"samples": "samples.tsv", "results_dir": "results", **options}
-        storage.write_text(yaml.safe_dump(config), folder / "config.yaml")
-        target = names.Outputs("results").integration_metrics
-        words = [STIETIME, "run", "--configfile", "config.yaml", "--cores", "2", "--", target]
-        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
-        if done.returncode:
-            message = f"{' '.join(words)} ended with {done.returncode}:\n{done.stderr[-3000:]}"
-            raise RuntimeError(message)
-        return storage.read_table(folder / target)
+        run_chain(rows, options, [target], Path(name))
+        return storage.read_table(Path(name) / target)

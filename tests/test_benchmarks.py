@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from benchmarks.quality import as_markdown, between_marks, document
-from benchmarks.record import COLUMNS, Figure, figure_table, write_figures
+from benchmarks import quality, scale, states
+from benchmarks.quality import as_markdown, between_marks
+from benchmarks.record import COLUMNS, RESULTS, Figure, figure_table, write_figures
 
-ROOT = Path(__file__).parents[1]
 FIGURES = [
     Figure("one", "AUROC", 0.9, 0.6, "peer 1.0", ">= 0.8", met=True, n=10, seed=1),
     Figure("two", "seconds", 3.0, target="<= 2", met=False),
@@ -48,7 +47,7 @@ def test_tables_stand_between_their_marks():
 
 
 def test_every_measured_figure_with_a_target_says_whether_it_is_met():
-    for path in (ROOT / "benchmarks" / "results").glob("*.tsv"):
+    for path in RESULTS.glob("*.tsv"):
         table = pd.read_csv(path, sep="\t", keep_default_na=False, dtype=str)
         if "target" not in table:
             continue
@@ -56,6 +55,15 @@ def test_every_measured_figure_with_a_target_says_whether_it_is_met():
         assert table.loc[table["target"] != "", "met"].isin(["true", "false"]).all()
 
 
-def test_the_page_of_quality_shows_what_was_last_measured():
-    page = (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
-    assert document(page, ROOT / "benchmarks" / "results") == page
+@pytest.mark.parametrize("benchmark", [quality, scale, states], ids=["quality", "scale", "states"])
+def test_the_pages_show_what_was_last_measured(benchmark):
+    page = benchmark.DOCS.read_text(encoding="utf-8")
+    assert benchmark.document(page, RESULTS) == page
+
+
+def test_the_benchmark_of_scale_was_run_in_full():
+    table = pd.read_csv(RESULTS / "scale.tsv", sep="\t")
+    for n_cells in (*scale.COMPARED, *scale.ALONE):
+        of_size = table[table["case"].str.startswith(f"{n_cells:,} cells")]
+        assert of_size["ours"].notna().sum() >= 3, n_cells
+        assert of_size["peer"].notna().any() == (n_cells in scale.COMPARED)

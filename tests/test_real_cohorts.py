@@ -8,38 +8,12 @@ from pathlib import Path
 import anndata as ad
 import pandas as pd
 import pytest
+from benchmarks.zilionis_types import OUR_GROUPS, UNMAPPED, authors_group
 from tests.browser import open_page
 from tests.tiny_cohort import stietime
 
 ROOT = Path(__file__).parents[1]
 pytestmark = [pytest.mark.data, pytest.mark.slow]
-
-# the authors' types without their prefix for blood (b) or tumour (t); mono- and macrophages and dendritic
-# cells are one type of theirs (MoMacDC), fibroblasts and smooth muscle are compared as stroma
-ZILIONIS_TYPES = {
-    "T cells": "t_cell",
-    "NK cells": "nk",
-    "B cells": "b_cell",
-    "Plasma cells": "plasma",
-    "MoMacDC": "mononuclear",
-    "Monocytes": "mononuclear",
-    "Neutrophils": "neutrophil",
-    "Mast cells": "mast",
-    "Basophils": "basophil",
-    "pDC": "pdc",
-    "Endothelial cells": "endothelial",
-    "Fibroblasts": "stroma",
-    "Smooth muscle cells": "stroma",
-    "Ciliated cells": "epithelial",
-}
-OUR_GROUPS = {
-    "monocyte": "mononuclear",
-    "macrophage": "mononuclear",
-    "dc": "mononuclear",
-    "fibroblast": "stroma",
-    "pericyte": "stroma",
-}
-UNMAPPED = ("ND", "bMyeloid precursor-like")  # no type of ours answers to these
 
 
 def run_dataset(name: str, folder: Path, data_dir: Path) -> Path:
@@ -68,13 +42,6 @@ def authors(zilionis):
     files = sorted((zilionis / "cells").glob("*/counts.h5ad"))
     obs = pd.concat([ad.read_h5ad(file, backed="r").obs for file in files])
     return pd.Series(obs["source_Major.cell.type"].astype(str).to_numpy(), index=obs.index.astype(str))
-
-
-def authors_group(label: str) -> str:
-    """Translate one of the authors' types."""
-    if label.startswith("Patient"):  # PatientN-specific are their malignant cells
-        return "epithelial"
-    return ZILIONIS_TYPES.get(label) or ZILIONIS_TYPES[label[1:]]
 
 
 def test_zilionis_lineages_agree_with_the_authors(zilionis, authors):

@@ -54,7 +54,7 @@ CAUTION: Final = "caution"
 EXCLUDED: Final = "excluded"
 SAMPLE_VERDICTS: Final = (USABLE, CAUTION, EXCLUDED)
 
-# states of the reviews that are called; columns `score_<set_id>` and `is_<state>`
+# states of the reviews that are called; columns `score_<set_id>`, `evidence_<state>` and `is_<state>`
 STATES: Final = ("texp", "treg", "m_mdsc", "pmn_mdsc", "ter_cell")
 
 # verdicts on a claim
@@ -73,6 +73,11 @@ def cell_id(sample: str, barcode: str) -> str:
 def score_column(set_id: str) -> str:
     """Name the column that holds the score of a marker set."""
     return f"score_{set_id}"
+
+
+def evidence_column(state: str) -> str:
+    """Name the column that holds how much likelier a cell's counts are with a state (log odds)."""
+    return f"evidence_{state}"
 
 
 def call_column(state: str) -> str:
@@ -130,6 +135,8 @@ OUTPUT_PATHS: Final = {
     "annotation_calibration": "cohort/annotation_calibration.tsv",
     "states": "cohort/states.parquet",
     "state_rules": "cohort/state_rules.tsv",
+    "state_genes": "cohort/state_genes.tsv",
+    "state_examples": "cohort/state_examples.tsv",
     "cells": "cohort/cells.parquet",
     "composition": "cohort/composition.tsv",
     "contrasts": "cohort/contrasts.tsv",

@@ -49,6 +49,8 @@ PER_COHORT = (
     "cell_types",
     "states",
     "state_rules",
+    "state_genes",
+    "state_examples",
     "cells",
     "composition",
     "contrasts",
@@ -135,6 +137,13 @@ class Plan:
         """The file of further gene sets, if there is one: a change of it scores again."""
         own = self.settings.states.gene_sets
         return [str(expand_path(own))] if own else []
+
+    @property
+    def type_model(self) -> list[str]:
+        """The model or the reference that cell types come from, if there is one."""
+        annotation = self.settings.annotation
+        files = {"celltypist": annotation.model, "reference": annotation.reference}
+        return [str(expand_path(path))] if (path := files.get(annotation.method)) else []
 
     @property
     def sample_pattern(self) -> str:

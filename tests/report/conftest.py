@@ -107,6 +107,9 @@ def _cells(kept: pd.DataFrame, sheet: pd.DataFrame, rng: np.random.Generator) ->
     for state, kind_name in TYPE_OF_STATE.items():
         cells[f"is_{state}"] = (cells["cell_type"] == kind_name) & (rng.random(len(cells)) < 0.3)
         cells[f"score_{state}"] = rng.random(len(cells))
+        inside = cells["cell_type"] == kind_name
+        cells[f"evidence_{state}"] = np.where(inside, rng.normal(0, 3, len(cells)), np.nan)
+    cells["score_artemin_axis"] = rng.random(len(cells))
     return cells
 
 
@@ -166,7 +169,7 @@ def _write_cohort(folder: Path, sheet: pd.DataFrame, kept: pd.DataFrame, rng: np
     rules = pd.DataFrame(
         [
             (s, PARENTS.get(s, ""), s in PARENTS, "score above threshold, no FOXP3", 0.21, 90, 20, 0.9, "")
-            for s in (*names.STATES, "ifng_response")
+            for s in (*names.STATES, "ifng_response", "artemin_axis")
         ],
         columns=[
             "set_id", "parent", "called", "rule", "threshold", "n_parent", "n_called", "coverage", "note",
@@ -175,10 +178,31 @@ def _write_cohort(folder: Path, sheet: pd.DataFrame, kept: pd.DataFrame, rng: np
     tables = {
         "cells": cells, "embedding": embedding, "cell_types": cell_types, "integration_metrics": metric,
         "state_rules": rules, "composition": _composition(cells, sheet), "contrasts": _contrasts(rng),
-        "claims": _claims(rng), "planted": _planted(), **cluster_tables(cells),
+        "claims": _claims(rng), "planted": _planted(), **cluster_tables(cells), **_state_tables(),
     }  # fmt: skip
     for output, frame in tables.items():
         write_table(frame, folder / names.OUTPUT_PATHS[output])
+
+
+def _state_tables() -> dict[str, pd.DataFrame]:
+    groups = [(place, group) for place in (names.STIE, names.TIME) for group in ("called", "not called")]
+    genes = [
+        (state, gene, direction, *where, 40, 0.5, 2.5)
+        for state in names.STATES
+        for gene, direction in (("GZMK", "positive"), ("LAYN", "negative"))
+        for where in groups
+    ]
+    columns = ["state", "gene", "direction", "environment", "group", "n_cells", "share_detected"]
+    examples = [
+        (state, *where, "p1_blood_before:c1", 3.2, 2400, "GZMK 4")
+        for state in names.STATES
+        for where in groups
+    ]
+    shown = ["state", "environment", "group", "cell", "evidence", "n_counts", "genes"]
+    return {
+        "state_genes": pd.DataFrame(genes, columns=[*columns, "mean_per_10000"]),
+        "state_examples": pd.DataFrame(examples, columns=shown),
+    }
 
 
 def _planted() -> pd.DataFrame:

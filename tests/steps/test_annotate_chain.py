@@ -66,8 +66,13 @@ def annotate(folder, output="cell_types.parquet", settings=None, samples=SAMPLES
     )
 
 
+def state_outputs(path):
+    suffixes = (".tsv", ".genes.tsv", ".examples.tsv")
+    return "--output", path, "--tables", *(path.with_suffix(suffix) for suffix in suffixes)
+
+
 def score(folder, types="cell_types.parquet", output="states.parquet", settings=None, samples=SAMPLES):
-    outputs = ("--output", folder / output, "--rules", (folder / output).with_suffix(".tsv"))
+    outputs = state_outputs(folder / output)
     types = ("--cell-types", folder / types)
     return step("score-states", *inputs(folder, samples), *types, *outputs, settings=settings)
 
@@ -254,12 +259,14 @@ def test_a_second_run_gives_the_same_files(cohort):
 
 
 def test_blocks_of_cells_change_no_score_and_no_call(cohort):
-    paths = [cohort / name for name in ("states_blocks.parquet", "rules_blocks.tsv")]
+    path = cohort / "states_blocks.parquet"
     words = [*inputs(cohort), "--cell-types", cohort / "cell_types.parquet"]
-    words += ["--output", paths[0], "--rules", paths[1], "--compute", json.dumps({"block_gib": 1e-4})]
+    words += [*state_outputs(path), "--compute", json.dumps({"block_gib": 1e-4})]
     assert step("score-states", *words) == 0
-    assert paths[0].read_bytes() == (cohort / "states.parquet").read_bytes()
-    assert paths[1].read_text() == (cohort / "states.tsv").read_text()
+    assert path.read_bytes() == (cohort / "states.parquet").read_bytes()
+    for suffix in (".tsv", ".genes.tsv", ".examples.tsv"):
+        whole = (cohort / "states").with_suffix(suffix)
+        assert path.with_suffix(suffix).read_text() == whole.read_text(), suffix
 
 
 @pytest.mark.parametrize(("block_gib", "threads"), [(1e-4, 1), (1e-4, 2), (0.5, 2)])

@@ -57,7 +57,8 @@ def compute(root, out, compute_options, threads):
         "annotate": (*read, "--clusters", f"{out}/clusters.parquet", "--output", f"{out}/types.parquet"),
         "score-states": (
             *(*read, "--cell-types", f"{out}/types.parquet"),
-            *("--output", f"{out}/states.parquet", "--rules", f"{out}/rules.tsv"),
+            *("--output", f"{out}/states.parquet", "--tables", f"{out}/rules.tsv"),
+            *(f"{out}/state_genes.tsv", f"{out}/examples.tsv"),
         ),
     }
     for step, words in steps.items():

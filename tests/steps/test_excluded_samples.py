@@ -59,7 +59,7 @@ def chain(root, out, samples):
         "annotate": (*both, "--clusters", out / "clusters.parquet", "--output", out / "types.parquet"),
         "score-states": (
             *(*both, "--cell-types", out / "types.parquet", "--output", out / "states.parquet"),
-            *("--rules", out / "rules.tsv"),
+            *("--tables", out / "rules.tsv", out / "state_genes.tsv", out / "examples.tsv"),
         ),
         "collect-cells": (
             *("--counts", *counts, "--clusters", out / "clusters.parquet", "--cell-types"),

@@ -109,6 +109,7 @@ rule annotate:
         counts=PLAN.each_sample("counts"),
         quality=PLAN.each_sample("quality"),
         clusters=OUT.clusters,
+        type_model=PLAN.type_model,
     output:
         cell_types=OUT.cell_types,
     log:
@@ -145,16 +146,15 @@ rule score_states:
         gene_sets=PLAN.gene_sets,
     output:
         states=OUT.states,
-        rules=OUT.state_rules,
+        tables=[OUT.state_rules, OUT.state_genes, OUT.state_examples],
     log:
         OUT.log("score_states"),
     params:
-        settings=PLAN.options("states"),
-        compute=PLAN.options("compute"),
+        flags=PLAN.flags("states", "compute"),
     shell:
         "stietime step score-states --threads {threads} --counts {input.counts:q} --quality {input.quality:q}"
-        " --cell-types {input.cell_types:q} --settings {params.settings:q} --compute {params.compute:q}"
-        " --output {output.states:q} --rules {output.rules:q} 2> {log:q}"
+        " --cell-types {input.cell_types:q} {params.flags:q} --output {output.states:q} --tables"
+        " {output.tables:q} 2> {log:q}"
 
 
 rule collect_cells:

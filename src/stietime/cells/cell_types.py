@@ -16,6 +16,7 @@ CD4_T: Final = "cd4_t"
 CD8_T: Final = "cd8_t"
 T_CELL: Final = "t_cell"
 ERYTHROID: Final = "erythroid"
+MIN_COVERAGE: Final = 0.25  # a set with fewer of its positive genes in the data tells no type
 
 # set_id -> (cell type, lineage); composite sets such as `dc` and `monocyte` are scored through their parts
 SETS: Final = {

@@ -109,7 +109,7 @@ def check_inputs(settings: Settings, samples: Iterable[Sample]) -> list[CheckedS
     """
     opened: dict[tuple[Path, str], Contents | InputError] = {}
     checked: list[CheckedSample] = []
-    errors = _errors_of_gene_sets(settings)
+    errors = [*_errors_of_gene_sets(settings), *_errors_of_model(settings)]
     sheet = expand_path(settings.samples)
     rows = row_numbers(sheet)
     for sample in samples:
@@ -137,6 +137,34 @@ def _errors_of_gene_sets(settings: Settings) -> list[InputError]:
         except InputError as error:
             return [error]
     return []
+
+
+def _errors_of_model(settings: Settings) -> list[InputError]:
+    """Check that the model or reference of the annotation is named and there, and a model that it opens."""
+    from stietime.inputs.type_models import read_celltypist
+
+    annotation, where = settings.annotation, "the configuration"
+    method = annotation.method
+    if method not in {"celltypist", "reference"}:
+        return []
+    name = "model" if method == "celltypist" else "reference"
+    path = getattr(annotation, name)
+    errors = []
+    if not path:
+        fix = f"name the file in annotation.{name}, or use another method"
+        errors.append(InputError(f"annotation.method is {method}, without a file", where, fix))
+    elif not expand_path(path).is_file():
+        fix = f"mend the path in annotation.{name}"
+        errors.append(InputError(f"the {name} does not exist", expand_path(path), fix))
+    elif method == "celltypist":
+        try:
+            read_celltypist(expand_path(path))
+        except InputError as error:
+            errors.append(error)
+    if method == "reference" and not annotation.reference_column:
+        fix = "name the column of the labels in annotation.reference_column"
+        errors.append(InputError("annotation.method is reference, without a column of labels", where, fix))
+    return errors
 
 
 def _prepare(

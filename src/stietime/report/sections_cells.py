@@ -25,6 +25,7 @@ from stietime.report.labels import (
 )
 from stietime.report.pictures import caption_text, picture
 from stietime.report.sections_mixing import mixing_blocks, n_fitted
+from stietime.report.sections_validation import disagreement_blocks, untold_blocks, validation_blocks
 from stietime.report.tables import format_percent, format_two_digits, table
 
 if TYPE_CHECKING:
@@ -111,7 +112,9 @@ def cell_types(results: Results) -> list[Block]:
     alt = f"Bars of the lineages of {len(counts)} samples; the most frequent are {', '.join(largest)}."
     caption = caption_text("composition", n=len(cells), n_samples=len(counts))
     bars = picture(composition_bars(counts, colours), alt, caption, (results.link("composition"),))
-    return [bars, _evidence_table(results, cells)]
+    table_of_types = _evidence_table(results, cells)
+    beside = [*validation_blocks(results), *disagreement_blocks(results)]
+    return [bars, *untold_blocks(results), table_of_types, *beside]
 
 
 def _timepoint_suffix(rows: pd.DataFrame) -> pd.Series:

@@ -138,16 +138,26 @@ class ClusterDescription(Section):
 
 
 class Annotation(Section):
-    """Cell types by marker sets."""
+    """Cell types by marker sets, a model or a reference."""
 
-    method: Literal["markers", "given"] = "markers"
-    """Cell types from marker sets, or given: the authors' types by inputs.cell_type_column."""
+    method: Literal["markers", "given", "celltypist", "reference"] = "markers"
+    """Types by marker sets (markers), the authors' (given), a CellTypist model or a labelled reference."""
+    model: str = ""
+    """Model file of CellTypist (.pkl), for method celltypist; a pickle: use files of sources you trust."""
+    reference: str = ""
+    """File of labelled cells with counts (h5ad), for method reference."""
+    reference_column: str = ""
+    """Column of the reference's obs that holds the labels."""
+    label_names: dict[str, str] = Field(default={})
+    """Labels of the model or reference, each with the name used here (a set of the marker table, unknown)."""
     min_margin: Fraction = 0.15
     """Lead of a cell's best marker score (0 to 1) over other lineages for it to help learn its type."""
     min_confidence: Fraction = 0.5
     """A cell whose most probable lineage is less probable than this is unknown."""
     cluster_weight: Fraction = 0.5
     """Weight of the cluster against an undecided cell's own evidence; a clear cell keeps its own."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Seed of the cells that are drawn from a large reference."""
 
 
 class States(Section):
@@ -171,6 +181,8 @@ class States(Section):
     """How many times more of its genes (and less of its negative genes) a state is taken to have."""
     false_call_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.02
     """Share of cells without the state that a call may take in, by matched random sets of genes."""
+    false_discovery_rate: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Share of a state's calls that may be by chance, by the same random sets; 1 for no such limit."""
     seed: Annotated[int, Field(ge=0)] = 1
     """Seed of the matched random sets."""
 

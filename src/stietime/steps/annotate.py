@@ -14,14 +14,15 @@ from scipy import sparse
 from stietime import names, storage
 from stietime.blocks import Block, Blocks, plan_blocks, read_genes
 from stietime.cells.cell_types import lineage_of_given
-from stietime.cells.marker_sets import positions
+from stietime.cells.marker_sets import positions, shared_genes
 from stietime.cells.types.annotation import annotate_cells, lineage_genes, lineages_without_genes
 from stietime.cells.types.classify import MarkerCounts
 from stietime.errors import InputError
 from stietime.h5ad_parts import read_frame
 from stietime.resources import Species, read_markers
-from stietime.settings import Annotation, Compute
+from stietime.settings import Annotation
 from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
+from stietime.steps.model_types import MODELS, by_model, open_model
 
 if TYPE_CHECKING:
     import argparse
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-    Pairs = Sequence[tuple[Path, Path]]
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ METRIC_OF_REASON = {
     "doublet": "doublet_score",
 }
 GIVEN = "given_cell_type"
-MARKERS = "markers"
+GIVEN_BY_AUTHORS = "given"
 
 
 @dataclass(frozen=True)
@@ -77,13 +76,21 @@ def run(arguments: argparse.Namespace) -> None:
     cells = pd.Index(np.concatenate([_kept_ids(*pair) for pair in pairs]), dtype=object)
     labels = {counts: read_frame(counts, "obs", [GIVEN, "species"]) for counts, _ in pairs}
     species = species_of(list(labels.values()), "--counts")
-    if settings.method == MARKERS:
-        data = _gather(pairs, species, arguments.compute, arguments.threads)
-        clusters = _clusters_of(cells, arguments.clusters)
-        types = by_markers(data, species, settings, clusters, n_threads=arguments.threads)
-    else:
+    panels = {counts: read_frame(counts, "var", []).index for counts, _ in pairs}
+    blocks = plan_blocks(pairs, max_gib=arguments.compute.block_gib)
+    over = Blocks(blocks, arguments.compute.dask_scheduler, arguments.threads)
+    if settings.method == GIVEN_BY_AUTHORS:
         given = [by_given(_kept_only(labels[counts], quality), species, counts) for counts, quality in pairs]
         types = pd.concat(given)
+    else:
+        data = _gather(over, panels, species)
+        clusters = _clusters_of(cells, arguments.clusters)
+        types = by_markers(data, species, settings, clusters, n_threads=arguments.threads)
+    if settings.method in MODELS:
+        shared = shared_genes(panels.values())
+        found = by_model(over, panels, open_model(settings, species, shared), settings)
+        # what the markers say stands beside it, so that a disagreement shows
+        types = found.assign(marker_lineage=types[names.LINEAGE], marker_cell_type=types[names.CELL_TYPE])
     types.insert(0, names.CELL, cells.to_numpy(dtype=object))
     storage.write_table(types, arguments.output)
     log_types(types)
@@ -198,17 +205,15 @@ def species_of(frames: Sequence[pd.DataFrame], where: object) -> Species:
     return "mouse" if found == ["mouse"] else "human"
 
 
-def _gather(pairs: Pairs, species: Species, compute: Compute, n_threads: int) -> MarkerCounts:
+def _gather(over: Blocks, panels: dict[Path, pd.Index], species: Species) -> MarkerCounts:
     """Read the marker genes of all kept cells; genes that a sample lacks are left out of all."""
     markers = read_markers(species)
-    panels = {counts: read_frame(counts, "var", []).index for counts, _ in pairs}
     known = [set(lineage_genes(markers, panel)) for panel in panels.values()]
     shared = set.intersection(*known)
-    genes = pd.Index([gene for gene in panels[pairs[0][0]] if gene in shared], dtype=object)
+    genes = pd.Index([gene for gene in next(iter(panels.values())) if gene in shared], dtype=object)
     n_lost = len(set.union(*known)) - len(genes)
     if n_lost:
         log.warning("%d marker genes are not in every sample and are not used", n_lost)
-    over = Blocks(plan_blocks(pairs, max_gib=compute.block_gib), compute.dask_scheduler, n_threads)
     columns = {path: positions(panel, genes) for path, panel in panels.items()}
     parts = list(over.map(partial(_genes_of_block, columns), over.blocks))
     counts = sparse.vstack([counts for counts, _ in parts], format="csr")

@@ -16,10 +16,19 @@ from stietime.cells.marker_sets import positions
 from stietime.cells.types.annotation import lineage_genes
 from stietime.cells.types.classify import MarkerCounts
 from stietime.errors import InputError
-from stietime.resources import read_markers
+from stietime.resources import Species, read_markers
 from stietime.settings import Annotation
-from stietime.steps.annotate import MARKERS, KeptCells, by_given, by_markers, log_types, read_all, species_of
+from stietime.steps.annotate import (
+    GIVEN_BY_AUTHORS,
+    KeptCells,
+    by_given,
+    by_markers,
+    log_types,
+    read_all,
+    species_of,
+)
 from stietime.steps.arguments import add_path, add_settings
+from stietime.steps.model_types import MODELS, open_model, types_by
 
 if TYPE_CHECKING:
     import argparse
@@ -51,11 +60,14 @@ def run(arguments: argparse.Namespace) -> None:
     keep = _kept(section, arguments.quality)
     kept = replace(section, counts=section.counts[np.flatnonzero(keep)], obs=section.obs[keep])
     species = species_of([section.obs], section.path)
-    if settings.method == MARKERS:
-        data = _marker_counts(kept)
-        types = by_markers(data, species, settings, None) if keep.any() else None
-    else:
+    if settings.method == GIVEN_BY_AUTHORS:
         types = by_given(kept.obs, species, section.path)
+    elif not keep.any():
+        types = None
+    elif settings.method in MODELS:
+        types = _by_model(kept, settings, species)
+    else:
+        types = by_markers(_marker_counts(kept), species, settings, None)
     table = _with_unknown(types, keep)
     table.insert(0, names.CELL, section.obs.index.to_numpy(dtype=object))
     storage.write_table(table, arguments.output)
@@ -93,6 +105,13 @@ def _with_unknown(types: pd.DataFrame | None, keep: NDArray[np.bool_]) -> pd.Dat
     if types is not None:
         table.loc[keep] = types[list(table.columns)].to_numpy(dtype=object)
     return table.astype({names.CONFIDENCE: float})
+
+
+def _by_model(section: KeptCells, settings: Annotation, species: Species) -> pd.DataFrame:
+    model = open_model(settings, species, list(section.genes))
+    totals = np.asarray(section.counts.sum(axis=1), dtype=np.float64).ravel()
+    counts = sparse.csr_matrix(section.counts[:, positions(section.genes, model.model.genes)])
+    return types_by(model, counts, totals, settings.min_confidence)
 
 
 def _marker_counts(section: KeptCells) -> MarkerCounts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,14 +17,17 @@ from stietime.blocks import read_genes
 from stietime.cells.cell_types import cells_below
 from stietime.cells.marker_sets import match_marker_sets, positions
 from stietime.cells.states.calls import N_MATCHED, StateCall, call_state, matched_genes
+from stietime.cells.states.evidence import EXAMPLE_COLUMNS, GENE_COLUMNS, describe_genes, example_cells
 from stietime.cells.states.rule_table import rule_table
 from stietime.cells.states.rules import RULES, StateGenes, StateRule, describe_rule, informative_genes
+from stietime.h5ad_parts import read_frame
 from stietime.settings import States
 from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
 from stietime.steps.cell_scores import Cohort, Task, correlate_with_depth, score_cells, survey, tasks
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -42,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, States)
     add_compute(parser)
     add_path(parser, "--output", "scores and calls of the kept cells (parquet)")
-    add_path(parser, "--rules", "how each set was scored and called (tsv)")
+    text = "how each set was scored and called; the genes of each state by call; example cells (tsv)"
+    metavar = ("RULES", "GENES", "EXAMPLES")
+    parser.add_argument("--tables", type=Path, nargs=3, required=True, metavar=metavar, help=text)
 
 
 @dataclass
@@ -56,6 +62,8 @@ class _State:
     note: str = ""
     matched: pd.DataFrame = field(default_factory=pd.DataFrame)
     call: StateCall | None = None
+    genes_shown: pd.DataFrame = field(default_factory=pd.DataFrame)
+    examples: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def columns(self) -> pd.Index:
@@ -88,7 +96,9 @@ def run(arguments: argparse.Namespace) -> None:
     calls = {state.rule.state: _rule_of(state, settings) for state in states}
     depth = correlate_with_depth(cohort, sets, scored)
     rules = rule_table(sets.coverage, settings.min_coverage, depth, calls, score_method=settings.score_method)
-    storage.write_table(rules, arguments.rules)
+    shown = _stack(states, "genes_shown", GENE_COLUMNS), _stack(states, "examples", EXAMPLE_COLUMNS)
+    for written, path in zip((rules, *shown), arguments.tables, strict=True):
+        storage.write_table(written, path)
     log.info("%d cells, %d of %d sets scored", len(table), n_scored, len(sets.set_ids))
     for state in states:
         found = state.note if state.call is None else f"{state.call.called.sum()} called"
@@ -141,11 +151,14 @@ def _call(states: list[_State], sums: GeneSums, cohort: Cohort, settings: States
     wanted = [positions(cohort.genes, state.columns) for _, state in testable]
     parents = tasks(cohort, [state.parent for _, state in testable])
     parts = list(cohort.over.map(partial(_genes_of_block, wanted), parents))
+    environment = _environments(cohort)
     for (place, state), of_state in zip(testable, zip(*parts, strict=True), strict=True):
         outside = pd.Series(sums.shares(len(states) + place), index=cohort.genes)
+        counts = sparse.csr_matrix(sparse.vstack([counts for counts, _ in of_state], format="csr"))
+        cell_totals = np.concatenate([cell_totals for _, cell_totals in of_state])
         state.call = call_state(
-            sparse.csr_matrix(sparse.vstack([counts for counts, _ in of_state], format="csr")),
-            np.concatenate([cell_totals for _, cell_totals in of_state]),
+            counts,
+            cell_totals,
             state.columns,
             state.genes,
             state.matched,
@@ -153,8 +166,32 @@ def _call(states: list[_State], sums: GeneSums, cohort: Cohort, settings: States
             min_odds=state.rule.min_odds,
             fold_change=settings.fold_change,
             false_call_rate=settings.false_call_rate,
+            false_discovery_rate=settings.false_discovery_rate,
             seed=settings.seed,
         )
+        own = sparse.csr_matrix(counts[:, positions(state.columns, state.genes.genes)])
+        where, cells = environment[state.parent], cohort.types.index[state.parent]
+        state.genes_shown = describe_genes(own, cell_totals, state.genes, state.call.called, where)
+        state.examples = example_cells(cells, own, cell_totals, state.genes, state.call, where)
+
+
+def _environments(cohort: Cohort) -> pd.Index:
+    """Environment of each kept cell, by the sample that its name begins with."""
+    told = {
+        cells.index[0].partition(":")[0]: str(cells[names.ENVIRONMENT].iloc[0])
+        for path in cohort.columns
+        if len(cells := read_frame(path, "obs", [names.ENVIRONMENT]))
+    }
+    return cohort.types.index.str.partition(":").get_level_values(0).map(told)
+
+
+def _stack(states: list[_State], name: str, columns: Sequence[str]) -> pd.DataFrame:
+    """Put a table of every state under the other."""
+    parts: list[pd.DataFrame] = [
+        getattr(state, name).assign(state=state.rule.state) for state in states if state.call
+    ]
+    found = pd.concat([pd.DataFrame(columns=list(columns)), *parts], ignore_index=True)
+    return found[list(columns)]
 
 
 def _genes_of_block(
@@ -169,24 +206,31 @@ def _genes_of_block(
 
 
 def _calls(states: list[_State], n_cells: int) -> dict[str, pd.api.extensions.ExtensionArray]:
-    """Make a column of calls for each state; of one that is not testable every value is missing."""
+    """Make columns of evidence and calls for each state; of one that is not testable all values are missing.
+
+    Evidence is there for the cells of the parent only.
+    """
+    evidence = {name: np.full(n_cells, np.nan, dtype=np.float32) for name in names.STATES}
     found = {name: pd.array([pd.NA] * n_cells, dtype="boolean") for name in names.STATES}
     for state in states:
         if state.call is not None:
             called = np.zeros(n_cells, dtype=bool)
             called[state.parent] = state.call.called
             found[state.rule.state] = pd.array(called, dtype="boolean")
-    return {names.call_column(name): column for name, column in found.items()}
+            evidence[state.rule.state][state.parent] = state.call.evidence
+    columns = {names.evidence_column(name): pd.array(values) for name, values in evidence.items()}
+    return columns | {names.call_column(name): column for name, column in found.items()}
 
 
 def _rule_of(state: _State, settings: States) -> dict[str, object]:
-    rule = describe_rule(state.rule, state.genes, settings.fold_change, settings.false_call_rate)
+    rule = describe_rule(state.rule, state.genes, settings)
     facts = {"rule": rule, "n_parent": int(state.parent.sum()), "parent": state.rule.parent}
     if state.call is None:
         return facts | {"note": state.note}
     return facts | {
         "called": True,
         "threshold": round(state.call.threshold, 3),
+        "threshold_without_gate": round(state.call.threshold_without_gate, 3),
         "n_called": int(state.call.called.sum()),
         "note": state.rule.limit,
     }

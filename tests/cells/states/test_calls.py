@@ -10,7 +10,13 @@ from stietime.cells.cell_types import cells_below, kinds_of
 from stietime.cells.marker_sets import match_marker_sets
 from stietime.cells.scores.signatures import Method, score_signatures
 from stietime.cells.scores.ucell import capped_max_rank
-from stietime.cells.states.calls import N_MATCHED, call_state, matched_genes, state_evidence
+from stietime.cells.states.calls import (
+    N_MATCHED,
+    call_state,
+    discovery_threshold,
+    matched_genes,
+    state_evidence,
+)
 from stietime.cells.states.rule_table import rule_table
 from stietime.cells.states.rules import (
     RULES,
@@ -21,6 +27,7 @@ from stietime.cells.states.rules import (
 from stietime.cells.types.annotation import annotate_cells, lineage_genes
 from stietime.cells.types.classify import MarkerCounts
 from stietime.resources import read_markers
+from stietime.settings import States
 from stietime.simulate.cohort import simulate_cells
 
 MARKERS = read_markers()
@@ -60,9 +67,28 @@ def test_a_planted_state_is_called(share):
 
 def test_few_cells_are_called_when_nothing_is_planted():
     *cells, _ = parent_cells(0)
-    found = {rate: call(*cells, false_call_rate=rate, min_odds=1).called.mean() for rate in (0.01, 0.02, 0.1)}
+    rates = (0.01, 0.02, 0.1)
+    options = {"min_odds": 1, "false_discovery_rate": 1}
+    found = {rate: call(*cells, false_call_rate=rate, **options).called.mean() for rate in rates}
     assert found[0.02] < 0.04
     assert found[0.01] <= found[0.02] < found[0.1]
+    assert call(*cells).called.mean() < 0.002
+
+
+def test_the_discovery_threshold_holds_the_share_of_chance():
+    rng = np.random.default_rng(3)
+    chance, n = rng.normal(size=(200, 500)), 4000
+    planted = rng.random(n) < 0.2
+    evidence = rng.normal(np.where(planted, 3, 0))
+    for rate in (0.02, 0.1, 0.3):
+        cut = discovery_threshold(evidence, chance, rate)
+        called = evidence > cut
+        assert (~planted[called]).mean() < 1.3 * rate + 0.01
+        assert called[planted].mean() > 0.5
+        # one cell further down, chance would have more than its share
+        lower = np.sort(evidence[~called])[-1]
+        assert (chance >= lower).mean() > rate * (evidence >= lower).mean()
+    assert discovery_threshold(rng.normal(size=n) - 1, chance, 0.05) == np.inf
 
 
 def test_the_same_seed_gives_the_same_call():
@@ -177,12 +203,12 @@ def test_cells_below_a_composite_and_below_nothing():
 
 def test_rules_are_told_in_plain_words():
     every = MARKERS["gene"].unique()
-    treg = describe_rule(RULE["treg"], informative_genes(RULE["treg"], MARKERS, every), 4, 0.02)
+    treg = describe_rule(RULE["treg"], informative_genes(RULE["treg"], MARKERS, every), States())
     assert treg.startswith("cd4_t cells whose counts are more likely with FOXP3, IL2RA")
     assert "CD8B" in treg
     assert "2.0% of cells" in treg
     assert "without FOXP3" in treg
-    ter = describe_rule(RULE["ter_cell"], informative_genes(RULE["ter_cell"], MARKERS, every), 4, 0.02)
+    ter = describe_rule(RULE["ter_cell"], informative_genes(RULE["ter_cell"], MARKERS, every), States())
     assert "ambient RNA" in ter
     assert "at least 50 to 1" in ter
 

@@ -127,16 +127,19 @@ def call_state(
     min_odds: float = 3.0,
     fold_change: float = 4.0,
     false_call_rate: float = 0.02,
+    false_discovery_rate: float = 0.1,
     seed: int = 1,
 ) -> StateCall:
     """Call a state among its parent cells.
 
     The evidence of a cell is the sum of `state_evidence` over the state's informative genes. Against the
     parent, the reference is what parent cells that are not called have; it is found by calling and
-    leaving out the called cells until nothing changes, so that a frequent state does not hide itself. The
-    threshold is the quantile ``1 - false_call_rate`` of the evidence for random gene sets of matched
-    expression, and not below `min_odds` to one. A cell that shows no gate gene (of a state without gate
-    genes: no positive gene) must reach the quantile of a tenth of that rate, and ten to one.
+    leaving out the called cells until nothing changes, so that a frequent state does not hide itself. What
+    cells without the state reach is told by random gene sets of matched expression. The threshold is the
+    quantile ``1 - false_call_rate`` of their evidence, not below `min_odds` to one, and so high that the
+    random sets reach it in no more than `false_discovery_rate` of the share of cells that reach it with the
+    genes of the state. A cell that shows no gate gene (of a state without gate genes: no positive gene) must
+    reach the quantile of a tenth of the rate, and ten to one.
 
     Against an outside reference, which random sets cannot stand for, the threshold is a likelihood ratio of
     ``1 / false_call_rate``, which by Markov's inequality is passed by chance at most so often; and at least
@@ -162,6 +165,8 @@ def call_state(
         How much a gene of the state differs.
     false_call_rate
         Share of cells without the state that may be called.
+    false_discovery_rate
+        Share of the called cells that may be without the state; against an outside reference unused.
     seed
         Seed of the random sets.
     """
@@ -182,8 +187,11 @@ def call_state(
     for _ in range(_MAX_ROUNDS):
         rest = ~called
         evidence = state_evidence(own, totals, _shares(own, totals, rest), weights, fold_change).sum(axis=1)
-        cuts = null.quantiles(rest, [1 - false_call_rate, 1 - NO_GATE_FACTOR * false_call_rate])
-        threshold, strict = max(least, cuts[0]), max(least_without_gate, cuts[1])
+        chance = null.evidence(rest)
+        cuts = np.quantile(chance, [1 - false_call_rate, 1 - NO_GATE_FACTOR * false_call_rate])
+        discovered = discovery_threshold(evidence, chance, false_discovery_rate)
+        threshold = float(max(least, cuts[0], discovered))
+        strict = float(max(least_without_gate, cuts[1], discovered))
         updated = evidence > np.where(shows, threshold, strict)
         if (updated == called).all() or updated.all():
             break
@@ -218,8 +226,8 @@ class _RandomSets:
         self.weights, self.fold_change = weights, fold_change
         self.choices = rng.integers(matched.shape[1], size=(N_RANDOM_SETS, matched.shape[0]))
 
-    def quantiles(self, reference: Mask, levels: list[float]) -> list[float]:
-        """Quantiles of the evidence over random sets and cells, against the reference cells."""
+    def evidence(self, reference: Mask) -> Floats:
+        """Evidence of random sets x cells, against the reference cells."""
         evidence = np.zeros((N_RANDOM_SETS, len(self.cells)))
         for position, (counts, weight) in enumerate(zip(self.counts, self.weights, strict=True)):
             depth = max(float(self.totals[reference].sum()), 1.0)
@@ -232,4 +240,31 @@ class _RandomSets:
                 self.fold_change,
             )
             evidence += found.T[self.choices[:, position]]
-        return [float(cut) for cut in np.quantile(evidence, levels)]
+        return evidence
+
+
+def discovery_threshold(evidence: Floats, chance: Floats, rate: float) -> float:
+    """Find the lowest evidence above which no more than a share of the cells is there by chance.
+
+    The share is that of the chance evidence above the threshold over that of the cells, as if all cells were
+    without the state, which makes it too large rather than too small (Storey and Tibshirani 2003, with their
+    pi0 of 1).
+
+    Parameters
+    ----------
+    evidence
+        Evidence of each cell.
+    chance
+        Evidence as it is by chance, of any shape.
+    rate
+        The share.
+
+    Returns
+    -------
+    Infinity where no threshold will do.
+    """
+    steps, null = np.sort(evidence), np.sort(chance, axis=None)
+    above = np.arange(len(steps), 0, -1) / len(steps)
+    by_chance = 1 - np.searchsorted(null, steps, side="left") / len(null)
+    good = np.flatnonzero(by_chance <= rate * above)
+    return float(np.nextafter(steps[good[0]], -np.inf)) if len(good) else float("inf")

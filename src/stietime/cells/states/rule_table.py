@@ -40,15 +40,16 @@ def rule_table(
     depth
         Rank correlation of the scores of each scored set with the depth of the cells.
     calls
-        For each state what differs from a set that is only scored: called, rule, threshold, n_parent,
-        n_called, note.
+        For each state what differs from a set that is only scored: called, rule, threshold,
+        threshold_without_gate, n_parent, n_called, note.
     score_method
         How sets were scored: a key of `SCORE_RULES`.
 
     Returns
     -------
-    One row per set: set_id, parent, called, rule, threshold, n_parent, n_called (both empty for sets that are
-    not called), coverage, genes_missing, depth_correlation, note.
+    One row per set: set_id, parent, called, rule, threshold, threshold_without_gate (of cells that show no
+    gate gene), n_parent, n_called (all empty for sets that are not called), coverage, genes_missing,
+    depth_correlation, note.
     """
     scored = (coverage["n_present"] > 0) & (coverage["coverage"] >= min_coverage)
     rows = []
@@ -59,6 +60,7 @@ def rule_table(
             "called": False,
             "rule": SCORE_RULES[score_method],
             "threshold": np.nan,
+            "threshold_without_gate": np.nan,
             "n_parent": pd.NA,
             "n_called": pd.NA,
             "coverage": round(float(facts["coverage"]), 3),

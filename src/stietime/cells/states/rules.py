@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import pandas as pd
 
@@ -34,6 +34,8 @@ class StateRule:
         of other lineages, whose RNA is what ambient RNA brings.
     limit
         What the call cannot tell.
+    falsifier
+        What would prove the calls wrong.
     min_odds
         How many times likelier the counts of a called cell are with the state, at the least.
     """
@@ -44,6 +46,7 @@ class StateRule:
     shared_sets: tuple[str, ...]
     reference: Reference
     limit: str
+    falsifier: str
     min_odds: float = 3.0
 
 
@@ -55,6 +58,9 @@ RULES: Final = (
         shared_sets=("t_cell", "cd8_t"),
         reference="parent",
         limit="GZMK+ bystander memory cells cannot be told from Texp without shared T-cell receptors",
+        falsifier="Called cells that share no T-cell receptor with exhausted cells of the same tumour, or "
+        "that show no PD-1 protein, are memory cells rather than precursors of exhaustion; the "
+        "same share of calls in donors' blood means the rule finds memory.",
     ),
     StateRule(
         state="treg",
@@ -63,6 +69,8 @@ RULES: Final = (
         shared_sets=("t_cell", "cd4_t"),
         reference="parent",
         limit="blood Treg show fewer of the genes than tumour Treg and are missed more often",
+        falsifier="Called cells that make IL-2, lack FOXP3 protein, or whose FOXP3 locus is methylated are "
+        "activated CD4 cells and no Treg.",
     ),
     StateRule(
         state="m_mdsc",
@@ -72,6 +80,8 @@ RULES: Final = (
         reference="parent",
         limit="low class II is relative to the other monocytes of the cohort; sepsis, growth factor and some "
         "healthy monocytes look the same: compare with donors",
+        falsifier="Called cells that do not suppress T cells in a dish, show HLA-DR protein as other "
+        "monocytes do, or are as frequent in the blood of donors, are ordinary monocytes.",
         min_odds=5.0,  # class II differs among ordinary monocytes more than random genes do
     ),
     StateRule(
@@ -81,6 +91,8 @@ RULES: Final = (
         shared_sets=("neutrophil",),
         reference="parent",
         limit="suppression is not seen in mRNA, and density is not known: activated neutrophils look alike",
+        falsifier="Called cells of the usual density (not among the mononuclear cells), without LOX-1 "
+        "protein, or that do not suppress T cells in a dish, are activated neutrophils.",
     ),
     StateRule(
         state="ter_cell",
@@ -89,8 +101,27 @@ RULES: Final = (
         shared_sets=("erythroid", "reticulocyte"),
         reference="outside",
         limit="cannot be told from other erythroblasts without Artemin, which is rarely detected",
+        falsifier="Called cells with CD45 protein, without CD71 or CD235a protein, or without a nucleus are "
+        "other cells of the erythroid line; without Artemin they are erythroblasts, whatever made "
+        "them.",
     ),
 )
+
+
+class Thresholds(Protocol):
+    """What calls are made by; the settings of states are such."""
+
+    @property
+    def fold_change(self) -> float:
+        """How much a gene of the state differs."""
+
+    @property
+    def false_call_rate(self) -> float:
+        """Share of cells without the state that may be called."""
+
+    @property
+    def false_discovery_rate(self) -> float:
+        """Share of the called cells that may be without the state."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +188,7 @@ def informative_genes(rule: StateRule, markers: pd.DataFrame, genes: Iterable[st
     )
 
 
-def describe_rule(rule: StateRule, genes: StateGenes, fold_change: float, false_call_rate: float) -> str:
+def describe_rule(rule: StateRule, genes: StateGenes, settings: Thresholds) -> str:
     """Say a rule in plain words.
 
     Parameters
@@ -166,10 +197,11 @@ def describe_rule(rule: StateRule, genes: StateGenes, fold_change: float, false_
         The rule of the state.
     genes
         Its informative genes in the data.
-    fold_change, false_call_rate
-        As in `calls.call_state`.
+    settings
+        What calls are made by, as in `calls.call_state`.
     """
     negative = [g for g, w in zip(genes.genes, genes.weights, strict=True) if w < 0]
+    fold_change, false_call_rate = settings.fold_change, settings.false_call_rate
     text = (
         f"{rule.parent} cells whose counts are more likely with {', '.join(genes.positive)} "
         f"{fold_change:g} times higher"
@@ -183,7 +215,8 @@ def describe_rule(rule: StateRule, genes: StateGenes, fold_change: float, false_
     if genes.has_gate and not genes.gates:
         gates = "a gate gene (the data have none)"
     return text + (
-        f" than in the {rule.parent} cells that are not called, by at least {rule.min_odds:g} to 1 and more "
+        f" than in the {rule.parent} cells that are not called, by at least {rule.min_odds:g} to 1, more "
         f"than {false_call_rate:.1%} of cells reach with random genes of the same expression "
-        f"({false_call_rate / 10:.2%}, and 10 to 1, without {gates})"
+        f"({false_call_rate / 10:.2%}, and 10 to 1, without {gates}), and so much that random genes would "
+        f"call at most {settings.false_discovery_rate:.0%} as many cells"
     )

@@ -15,6 +15,7 @@ import pandas as pd
 from stietime.cells.cell_types import (
     LINEAGE_OF,
     LINEAGES,
+    MIN_COVERAGE,
     SETS,
     SETS_READ,
     supporting_genes,
@@ -30,7 +31,7 @@ from stietime.cells.types.classify import (
     lean_on_clusters,
     pieces,
 )
-from stietime.cells.types.clear_cells import MIN_COVERAGE, find_clear_cells
+from stietime.cells.types.clear_cells import find_clear_cells
 from stietime.names import CELL_TYPE, CONFIDENCE, LINEAGE, LINEAGE_CONFIDENCE, UNKNOWN
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from stietime.cells.cell_types import ERYTHROID, SETS, WITHIN_LINEAGE
+from stietime.cells.cell_types import ERYTHROID, MIN_COVERAGE, SETS, WITHIN_LINEAGE
 from stietime.cells.gene_families import in_family
 from stietime.cells.normalisation import log_normalise
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _NO_SCORE: Final = -2.0  # below every score
-MIN_COVERAGE: Final = 0.25  # a set with fewer of its positive genes in the data has no score
 MIN_DETECTED: Final = 2  # positive genes a clear cell shows
 MIN_HAEMOGLOBIN_SHARE: Final = 0.1  # of a clear erythroid cell that shows haemoglobin and little else
 

@@ -1,0 +1,64 @@
+"""Cell types and states: sorted, staged, labelled and planted cells, ours beside scanpy's scores and pyucell.
+
+`make benchmark-states` runs everything and writes `benchmarks/results/states.tsv`, `states.json` and the
+table of `docs/states.md`. With `QUICK=1` it takes some minutes and writes to `results/benchmarks/` only, so
+that a quick run never replaces measured results.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from benchmarks import states_marrow, states_planted, states_public, states_sorted, states_ucell
+from benchmarks.quality import as_markdown, between_marks
+from benchmarks.record import RESULTS, figure_table, write_figures
+
+PACKAGES: Final = ("stietime", "scanpy", "pyucell", "anndata", "numpy", "scipy", "scikit-learn", "numba")
+DOCS: Final = Path(__file__).parent.parent / "docs" / "states.md"
+QUICK_RESULTS: Final = Path("results/benchmarks")
+PARTS: Final = (states_sorted, states_public, states_marrow, states_planted, states_ucell)
+
+
+def document(text: str, folder: Path) -> str:
+    """Renew the table of the page of states from the results.
+
+    Parameters
+    ----------
+    text
+        The page, with the mark `states`.
+    folder
+        Folder of `states.tsv`.
+    """
+    figures = pd.read_csv(folder / "states.tsv", sep="\t").drop(columns=["ratio", "seed"])
+    figures["met"] = figures["met"].map({True: "yes", False: "**no**"}).fillna("")
+    for column in ("peer_name", "target"):
+        figures[column] = figures[column].fillna("")
+    return between_marks(text, "states", as_markdown(figures))
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--quick", action="store_true", help="small cases only; the documents stay")
+    parser.add_argument("--only", nargs="*", default=None, help="parts by name; the documents stay")
+    arguments = parser.parse_args()
+    parts = {part.__name__.rpartition("states_")[2]: part for part in PARTS}
+    chosen = [parts[name] for name in arguments.only or parts]
+    complete = not (arguments.quick or arguments.only)
+    folder = RESULTS if complete else QUICK_RESULTS
+    figures = [figure for part in chosen for figure in part.figures(quick=arguments.quick)]
+    path = write_figures("states", figures, PACKAGES, folder)
+    if complete:
+        DOCS.write_text(document(DOCS.read_text(encoding="utf-8"), folder), encoding="utf-8")
+    table = figure_table(figures)
+    print(table.to_string(index=False))
+    missed = int((table["met"] == "false").sum())
+    print(f"\n{len(table)} figures, {missed} targets not met: {path}")
+
+
+if __name__ == "__main__":
+    main()
