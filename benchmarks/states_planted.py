@@ -94,7 +94,7 @@ def platforms() -> list[Platform]:
     if ZILIONIS.is_file():
         found.append(Platform("inDrop", _median_counts(ZILIONIS)))
     cosmx = tuple(COSMX_GENES.read_text(encoding="utf-8").split())
-    found.append(Platform("CosMx, 960 genes", COSMX_COUNTS, cosmx))
+    found.append(Platform("CosMx, 928 genes", COSMX_COUNTS, cosmx))
     if XENIUM.is_file():
         panel = tuple(read_frame(XENIUM, "var", []).index)
         found.append(Platform("Xenium, 313 genes", _median_counts(XENIUM), panel))

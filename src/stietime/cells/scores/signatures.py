@@ -138,11 +138,10 @@ def score_signatures(
             raise ValueError(message)
         found = score_by_controls(log_normalise(counts, cell_totals=cell_totals), weights)
     else:
-        high, low = (
-            _by_ranks(counts, columns, sparse.csr_matrix(matrix[:, places]), method)
-            for matrix in (sets.positive, sets.negative)
-        )
-        found = high - low
+        # both at once, as genes are ranked in every cell first
+        members = sparse.hstack([sets.positive[:, places], sets.negative[:, places]], format="csr")
+        scores = _by_ranks(counts, columns, members, method)
+        found = scores[:, : len(places)] - scores[:, len(places) :]
     return pd.DataFrame(found.astype(np.float32), columns=sets.set_ids[places])
 
 

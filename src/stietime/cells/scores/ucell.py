@@ -26,7 +26,7 @@ def score_by_ranks(
     With ``n`` genes of a set and their ranks ``r``, ``U = sum(r) - n (n + 1) / 2`` and
     ``score = 1 - U / (max_rank n - n (n + 1) / 2)``: 0 when no gene is detected, 1 when the genes are the
     first of the cell (Andreatta and Carmona 2021, doi:10.1016/j.csbj.2021.06.043). Ranks go from the largest
-    count down, ties share the mean of their ranks, rounded down, and no rank is beyond `max_rank`, where
+    count down, ties share the mean of their ranks, and no rank is beyond `max_rank`, where
     genes without a count stand: as in pyucell with ``missing_genes="skip"``.
 
     Parameters
@@ -46,7 +46,7 @@ def score_by_ranks(
     """
     ranks = rank_genes(counts, genes)
     # what lies between a gene and max_rank; genes without a count add nothing, so they are not stored
-    near = np.maximum(max_rank - (ranks.before + 1 + ranks.up_to) // 2, 0).astype(np.float64)
+    near = np.maximum(max_rank - (ranks.before + 1 + ranks.up_to) / 2, 0)
     shape = (counts.shape[0], len(genes))
     summed = (sparse.csr_matrix((near, ranks.columns, ranks.starts), shape=shape) @ (members > 0)).toarray()
     n = np.asarray((members > 0).sum(axis=0), dtype=np.float64).ravel()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DISPERSION: Final = 1.0
 N_RANDOM_SETS: Final = 200
 N_MATCHED: Final = 50  # genes of similar expression that a gene of a random set is drawn from
+MIN_CANDIDATES: Final = 20  # a small panel has fewer
 MAX_NULL_CELLS: Final = 2000
 MIN_ODDS_WITHOUT_GATE: Final = 10.0  # a cell that shows no telling gene is as much likelier with the state
 NO_GATE_FACTOR: Final = 0.1  # without a gate gene the false-call rate allowed is a tenth
@@ -97,19 +98,19 @@ def matched_genes(
     targets
         Positions of the genes of the set.
     candidates
-        Positions of the genes to choose from; at least `N_MATCHED`.
+        Positions of the genes to choose from; at least `MIN_CANDIDATES`.
 
     Returns
     -------
-    Targets x `N_MATCHED` positions.
+    Targets x positions, `N_MATCHED` or as many as there are.
 
     Raises
     ------
     ValueError
         There are too few candidates.
     """
-    if len(candidates) < N_MATCHED:
-        message = f"{len(candidates)} genes to choose from, {N_MATCHED} are needed"
+    if len(candidates) < MIN_CANDIDATES:
+        message = f"{len(candidates)} genes to choose from, {MIN_CANDIDATES} are needed"
         raise ValueError(message)
     level = np.log(shares + _LEAST_SHARE)
     distance = np.abs(level[targets][:, None] - level[candidates][None, :])
