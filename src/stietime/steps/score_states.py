@@ -205,7 +205,7 @@ def _genes_of_block(
     ]
 
 
-def _calls(states: list[_State], n_cells: int) -> dict[str, pd.api.extensions.ExtensionArray]:
+def _calls(states: list[_State], n_cells: int) -> dict[str, pd.Series]:
     """Make columns of evidence and calls for each state; of one that is not testable all values are missing.
 
     Evidence is there for the cells of the parent only.
@@ -218,8 +218,8 @@ def _calls(states: list[_State], n_cells: int) -> dict[str, pd.api.extensions.Ex
             called[state.parent] = state.call.called
             found[state.rule.state] = pd.array(called, dtype="boolean")
             evidence[state.rule.state][state.parent] = state.call.evidence
-    columns = {names.evidence_column(name): pd.array(values) for name, values in evidence.items()}
-    return columns | {names.call_column(name): column for name, column in found.items()}
+    columns = {names.evidence_column(name): pd.Series(values) for name, values in evidence.items()}
+    return columns | {names.call_column(name): pd.Series(column) for name, column in found.items()}
 
 
 def _rule_of(state: _State, settings: States) -> dict[str, object]:
