@@ -16,7 +16,7 @@ from stietime import names, storage
 from stietime.blocks import read_genes
 from stietime.cells.cell_types import cells_below
 from stietime.cells.marker_sets import match_marker_sets, positions
-from stietime.cells.states.calls import MIN_CANDIDATES, StateCall, call_state, matched_genes
+from stietime.cells.states.calls import N_MATCHED, StateCall, call_state, matched_genes
 from stietime.cells.states.evidence import EXAMPLE_COLUMNS, GENE_COLUMNS, describe_genes, example_cells
 from stietime.cells.states.rule_table import rule_table
 from stietime.cells.states.rules import RULES, StateGenes, StateRule, describe_rule, informative_genes
@@ -138,7 +138,7 @@ def _obstacle(state: _State, settings: States, n_candidates: int) -> str:
         return f"not testable: {state.genes.coverage:.0%} of the positive genes are in the data"
     if state.rule.reference == "outside" and n_outside < settings.min_parent_cells:
         return f"not testable: {n_outside} cells of other lineages to compare with"
-    if n_candidates < MIN_CANDIDATES:
+    if n_candidates < N_MATCHED:
         return f"not testable: {n_candidates} genes for random sets"
     return ""
 

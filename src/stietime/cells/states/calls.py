@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 DISPERSION: Final = 1.0
 N_RANDOM_SETS: Final = 200
 N_MATCHED: Final = 50  # genes of similar expression that a gene of a random set is drawn from
-# with 43 genes of a panel, hardly matched in expression, 18 % of the cells were called without the state
-MIN_CANDIDATES: Final = N_MATCHED
+
+
 MAX_NULL_CELLS: Final = 2000
 MIN_ODDS_WITHOUT_GATE: Final = 10.0  # a cell that shows no telling gene is as much likelier with the state
 NO_GATE_FACTOR: Final = 0.1  # without a gate gene the false-call rate allowed is a tenth
@@ -99,7 +99,7 @@ def matched_genes(
     targets
         Positions of the genes of the set.
     candidates
-        Positions of the genes to choose from; at least `MIN_CANDIDATES`.
+        Positions of the genes to choose from; at least `N_MATCHED`.
 
     Returns
     -------
@@ -110,8 +110,8 @@ def matched_genes(
     ValueError
         There are too few candidates.
     """
-    if len(candidates) < MIN_CANDIDATES:
-        message = f"{len(candidates)} genes to choose from, {MIN_CANDIDATES} are needed"
+    if len(candidates) < N_MATCHED:
+        message = f"{len(candidates)} genes to choose from, {N_MATCHED} are needed"
         raise ValueError(message)
     level = np.log(shares + _LEAST_SHARE)
     distance = np.abs(level[targets][:, None] - level[candidates][None, :])
