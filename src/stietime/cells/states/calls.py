@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 DISPERSION: Final = 1.0
 N_RANDOM_SETS: Final = 200
 N_MATCHED: Final = 50  # genes of similar expression that a gene of a random set is drawn from
-
-
 MAX_NULL_CELLS: Final = 2000
 MIN_ODDS_WITHOUT_GATE: Final = 10.0  # a cell that shows no telling gene is as much likelier with the state
 NO_GATE_FACTOR: Final = 0.1  # without a gate gene the false-call rate allowed is a tenth
