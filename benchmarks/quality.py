@@ -15,41 +15,12 @@ from typing import Final
 import pandas as pd
 
 from benchmarks import quality_ambient, quality_captures, quality_doublets, quality_filters
-from benchmarks.record import RESULTS, figure_table, write_figures
+from benchmarks.pages import as_markdown, between_marks, figures_as_markdown
+from benchmarks.record import QUICK_RESULTS, RESULTS, show_figures, write_figures
 
 PACKAGES: Final = ("stietime", "scanpy", "anndata", "numpy", "scipy", "scikit-learn", "numba")
 DOCS: Final = Path(__file__).parent.parent / "docs" / "quality.md"
-QUICK_RESULTS: Final = Path("results/benchmarks")
 PARTS: Final = (quality_filters, quality_doublets, quality_ambient, quality_captures)
-
-
-def as_markdown(table: pd.DataFrame) -> str:
-    """Write a table as Markdown; numbers with three digits, nothing for what is not there."""
-
-    def cell(value: object) -> str:
-        if isinstance(value, float):
-            return "" if pd.isna(value) else f"{value:.3g}"
-        return str(value)
-
-    rows = [list(table.columns), ["---"] * table.shape[1]]
-    rows += [[cell(value) for value in row] for row in table.itertuples(index=False)]
-    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
-
-
-def between_marks(text: str, name: str, content: str) -> str:
-    """Put content between `<!-- name -->` and `<!-- end of name -->`.
-
-    Raises
-    ------
-    ValueError
-        The text does not hold the marks.
-    """
-    start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    if start not in text or end not in text:
-        message = f"the marks {start} and {end} are missing"
-        raise ValueError(message)
-    before, _, rest = text.partition(start)
-    return f"{before}{start}\n\n{content}\n\n{end}{rest.partition(end)[2]}"
 
 
 def document(text: str, folder: Path) -> str:
@@ -62,15 +33,12 @@ def document(text: str, folder: Path) -> str:
     folder
         Folder of `quality.tsv` and `quality_losses.tsv`.
     """
-    figures = pd.read_csv(folder / "quality.tsv", sep="\t").drop(columns=["ratio"])
-    figures["met"] = figures["met"].map({True: "yes", False: "**no**"}).fillna("")
+    figures = figures_as_markdown(folder / "quality.tsv", without=["ratio"])
     losses = pd.read_csv(folder / "quality_losses.tsv", sep="\t")
     for column in [name for name in losses.columns if name.startswith("lost_")]:
         losses[column] = losses[column].map(lambda share: "" if pd.isna(share) else f"{100 * share:.0f} %")
     losses.columns = [name.removeprefix("lost_").replace("_", " ") for name in losses.columns]
-    for column in ("peer_name", "target"):
-        figures[column] = figures[column].fillna("")
-    text = between_marks(text, "figures", as_markdown(figures))
+    text = between_marks(text, "figures", figures)
     return between_marks(text, "losses", as_markdown(losses))
 
 
@@ -86,10 +54,7 @@ def main() -> None:
     losses.to_csv(folder / "quality_losses.tsv", sep="\t", index=False, float_format="%.4g")
     if not quick:
         DOCS.write_text(document(DOCS.read_text(encoding="utf-8"), folder), encoding="utf-8")
-    table = figure_table(figures)
-    print(table.to_string(index=False))
-    missed = int((table["met"] == "false").sum())
-    print(f"\n{len(table)} figures, {missed} targets not met: {path}")
+    show_figures(figures, path)
 
 
 if __name__ == "__main__":

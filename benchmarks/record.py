@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 RESULTS: Final = Path(__file__).parent / "results"
+QUICK_RESULTS: Final = Path("results/benchmarks")  # of a run that replaces no measured results
 COLUMNS: Final = ("case", "metric", "ours", "peer", "peer_name", "ratio", "target", "met", "n", "seed")
 NAN: Final = math.nan
 
@@ -130,3 +131,11 @@ def write_figures(name: str, figures: Iterable[Figure], packages: Sequence[str],
     facts = json.dumps(machine_facts(packages), indent=2)
     (folder / f"{name}.json").write_text(facts + "\n", encoding="utf-8")
     return path
+
+
+def show_figures(figures: Iterable[Figure], path: Path) -> None:
+    """Print the figures, how many missed their target, and where they were written."""
+    table = figure_table(figures)
+    print(table.to_string(index=False))
+    missed = int((table["met"] == "false").sum())
+    print(f"\n{len(table)} figures, {missed} targets not met: {path}")

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pandas as pd
 
 from benchmarks import scale_data, scale_mixing, scale_rows, scale_run, scale_start, scale_ways
-from benchmarks.quality import as_markdown, between_marks
-from benchmarks.record import NAN, RESULTS, Figure, figure_table, write_figures
+from benchmarks.pages import as_markdown, between_marks, figures_as_markdown
+from benchmarks.record import NAN, QUICK_RESULTS, RESULTS, Figure, show_figures, write_figures
 from benchmarks.scale_figure import draw_scale
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ PACKAGES: Final = (
     *("scikit-learn", "numba", "snakemake"),
 )
 DOCS: Final = Path(__file__).parent.parent / "docs" / "scale.md"
-QUICK_RESULTS: Final = Path("results/benchmarks")
 COMPARED: Final = (10_000, 50_000, 200_000)
 ALONE: Final = (1_000_000,)
 SEURAT_AT: Final = 50_000
@@ -164,12 +163,9 @@ def document(text: str, folder: Path) -> str:
     folder
         Folder of `scale.tsv` and `scale_stages.tsv`.
     """
-    figures = pd.read_csv(folder / "scale.tsv", sep="\t")
-    figures["met"] = figures["met"].map({True: "yes", False: "**no**"}).fillna("")
-    for column in ("peer_name", "target"):
-        figures[column] = figures[column].fillna("")
+    figures = figures_as_markdown(folder / "scale.tsv", without=["n", "seed"])
     stages = pd.read_csv(folder / "scale_stages.tsv", sep="\t")
-    text = between_marks(text, "scale", as_markdown(figures.drop(columns=["n", "seed"])))
+    text = between_marks(text, "scale", figures)
     return between_marks(text, "scale stages", as_markdown(stages))
 
 
@@ -201,10 +197,7 @@ def main() -> None:
     draw_scale(measured.runs).savefig(folder / "scale.svg", metadata={"Date": None})
     if complete and DOCS.is_file():
         DOCS.write_text(document(DOCS.read_text(encoding="utf-8"), folder), encoding="utf-8")
-    table = figure_table(figures)
-    print(table.to_string(index=False))
-    missed = int((table["met"] == "false").sum())
-    print(f"\n{len(table)} figures, {missed} targets not met: {path}")
+    show_figures(figures, path)
 
 
 if __name__ == "__main__":

@@ -11,15 +11,12 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-import pandas as pd
-
 from benchmarks import states_marrow, states_planted, states_public, states_sorted, states_ucell
-from benchmarks.quality import as_markdown, between_marks
-from benchmarks.record import RESULTS, figure_table, write_figures
+from benchmarks.pages import between_marks, figures_as_markdown
+from benchmarks.record import QUICK_RESULTS, RESULTS, show_figures, write_figures
 
 PACKAGES: Final = ("stietime", "scanpy", "pyucell", "anndata", "numpy", "scipy", "scikit-learn", "numba")
 DOCS: Final = Path(__file__).parent.parent / "docs" / "states.md"
-QUICK_RESULTS: Final = Path("results/benchmarks")
 PARTS: Final = (states_sorted, states_public, states_marrow, states_planted, states_ucell)
 
 
@@ -33,11 +30,7 @@ def document(text: str, folder: Path) -> str:
     folder
         Folder of `states.tsv`.
     """
-    figures = pd.read_csv(folder / "states.tsv", sep="\t").drop(columns=["ratio", "seed"])
-    figures["met"] = figures["met"].map({True: "yes", False: "**no**"}).fillna("")
-    for column in ("peer_name", "target"):
-        figures[column] = figures[column].fillna("")
-    return between_marks(text, "states", as_markdown(figures))
+    return between_marks(text, "states", figures_as_markdown(folder / "states.tsv", ["ratio", "seed"]))
 
 
 def main() -> None:
@@ -54,10 +47,7 @@ def main() -> None:
     path = write_figures("states", figures, PACKAGES, folder)
     if complete:
         DOCS.write_text(document(DOCS.read_text(encoding="utf-8"), folder), encoding="utf-8")
-    table = figure_table(figures)
-    print(table.to_string(index=False))
-    missed = int((table["met"] == "false").sum())
-    print(f"\n{len(table)} figures, {missed} targets not met: {path}")
+    show_figures(figures, path)
 
 
 if __name__ == "__main__":

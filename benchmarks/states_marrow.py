@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 from benchmarks.chain_runs import sheet_row
 from benchmarks.public_data import DATA, MARROW, NUCLEATED, not_found
 from benchmarks.record import Figure
-from benchmarks.states_runs import SCANPY, find_states, plain_scores
+from benchmarks.states_runs import SCANPY, find_states, plain_scores, rank_of
 from stietime import names
 
 if TYPE_CHECKING:
@@ -105,14 +105,13 @@ def _against_reticulocytes(
         differences = (score - other, (plain[TER] - plain["reticulocyte"]).to_numpy())
         metric = "the same by score_ter_cell - score_reticulocyte"
         rows.append(_area(case, metric, differences, nucleated, erythroid))
-    called = found.cells[names.call_column(TER)].astype("boolean").fillna(value=False).to_numpy(dtype=bool)
     for name, cells in (
         ("nucleated erythroblasts", nucleated),
         ("reticulocytes", erythroid & ~nucleated),
         ("non-erythroid cells", ~erythroid),
     ):
         metric = f"share of {name} called Ter cells"
-        rows.append(Figure(case, metric, float(called[cells].mean()), n=int(cells.sum())))
+        rows.append(Figure(case, metric, found.share_called(TER, cells), n=int(cells.sum())))
     return rows
 
 
@@ -140,7 +139,7 @@ def _spleen() -> list[Figure]:
     rows = []
     for name in MYELOID_SETS:
         score = found.cells[names.score_column(name)].astype(float)
-        ours, peer = (_rank(values, sort) for values in (score, plain[name]))
+        ours, peer = (rank_of(GRANULOCYTES, values, sort) for values in (score, plain[name]))
         metric = f"rank of Gr1+ CD11b+ wells by their mean score_{name}"
         n = int((sort == GRANULOCYTES).sum())
         rows.append(Figure(case, metric, ours, peer, SCANPY, "1", ours == 1, n))
@@ -151,8 +150,3 @@ def _spleen() -> list[Figure]:
         )
     kept = len(found.cells) / found.n_loaded
     return [*rows, Figure(case, "share of wells kept by quality control", kept, n=found.n_loaded)]
-
-
-def _rank(score: pd.Series, sort: pd.Series) -> float:
-    means = score.groupby(sort.to_numpy()).mean()
-    return float((means > means[GRANULOCYTES]).sum() + 1)

@@ -221,13 +221,9 @@ def _question(
     return Figure(case, told, ours, peer, SCANPY, target, ours >= question.least, n, SEEDS[0])
 
 
-def _called(found: Found, state: str) -> np.ndarray:
-    return found.cells[names.call_column(state)].astype("boolean").fillna(value=False).to_numpy(dtype=bool)
-
-
 def _sensitivity(platform: Platform, question: Question, found: Found, population: np.ndarray) -> Figure:
     planted = np.isin(population, question.planted)
-    share = float(_called(found, question.state)[planted].mean())
+    share = found.share_called(question.state, planted)
     metric = f"share of planted {question.state} that is called"
     return Figure(f"planted states, {platform.name}", metric, share, n=int(planted.sum()), seed=SEEDS[0])
 
@@ -238,9 +234,8 @@ def _false_calls(platform: Platform, seeds: tuple[int, ...]) -> list[Figure]:
     for seed in seeds:
         found = _run(platform, dict.fromkeys(ORDINARY, PER_POPULATION), seed)
         for state in names.STATES:
-            n_parent = found.fact(state, "n_parent")
-            testable = found.cells[names.call_column(state)].notna().any()
-            shares[state].append(_called(found, state).sum() / n_parent if testable else NAN)
+            n_called, n_parent = found.called(state).sum(), found.fact(state, "n_parent")
+            shares[state].append(n_called / n_parent if found.tests(state) else NAN)
     rows = []
     for state, values in shares.items():
         worst = float(np.max(values))

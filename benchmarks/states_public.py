@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.chain_runs import sheet_row
 from benchmarks.public_data import CHEMISTRIES, DATA, ZILIONIS, not_found
 from benchmarks.record import Figure
-from benchmarks.states_runs import SCANPY, find_states, plain_scores
+from benchmarks.states_runs import SCANPY, find_states, plain_scores, rank_of
 from benchmarks.zilionis_types import OUR_GROUPS, UNMAPPED, authors_group
 from stietime import names
+from stietime.h5ad_parts import read_frame
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +22,7 @@ HAO: Final = DATA / "hao2021_pbmc_1000_raw" / "hao_pbmc_1000.h5ad"
 KANG: Final = DATA / "kang2018_ifnb_pbmc_2000" / "ifnb_2000.h5ad"
 SOUPX: Final = DATA / "soupx_pbmc4k_ambient" / "soupx_pbmc_2170.h5ad"
 MAX_UNKNOWN, MAX_TER, MIN_AGREEMENT = 0.05, 0.01, 0.97
+MIN_CLUSTER: Final = 5  # cells of a cluster that counts in a rank
 # the authors' clusters and the sets they should score highest on
 WU_CLUSTERS: Final = {"4.6a-Treg": "treg", "4.3-TCF7": "tpex_tcf7", "8.1-Teff": "effector_t"}
 # fractions of blood mononuclear cells that textbooks give as usual in adults
@@ -50,7 +51,7 @@ def _zilionis() -> list[Figure]:
     metric = "lineages that agree with the authors' types"
     if not ZILIONIS.is_file():
         return [not_found(case, metric, target)]
-    obs = _labels(ZILIONIS, ["Patient", "Tissue"])
+    obs = read_frame(ZILIONIS, "obs", ["Patient", "Tissue"]).astype(str)
     rows = [
         sheet_row(
             f"{patient}_{tissue}",
@@ -71,12 +72,6 @@ def _zilionis() -> list[Figure]:
     return [Figure(case, metric, agree, target=target, met=agree >= MIN_AGREEMENT, n=int(known.sum()))]
 
 
-def _labels(path: Path, columns: list[str]) -> pd.DataFrame:
-    from stietime.h5ad_parts import read_frame
-
-    return read_frame(path, "obs", columns).astype(str)
-
-
 def _wu() -> list[Figure]:
     case = "T cells of blood, tissue and tumour (Wu 2020), 3,000 genes"
     if not WU.is_file():
@@ -88,26 +83,19 @@ def _wu() -> list[Figure]:
     for cluster, name in WU_CLUSTERS.items():
         column, inside = names.score_column(name), (clusters == cluster).to_numpy()
         metric = f"rank of {cluster} among the authors' clusters by its mean score_{name}"
-        peer = _rank(plain[name], clusters, cluster)
+        peer = rank_of(cluster, plain[name], clusters, MIN_CLUSTER)
         if column not in found.cells:
             covered = found.fact(name, "coverage")
             metric += f" (not scored: {covered:.0%} of its genes are in the data)"
             rows.append(Figure(case, metric, float("nan"), peer, SCANPY, "1", met=False, n=int(inside.sum())))
             continue
         score = found.cells[column].astype(float)
-        rank = _rank(score, clusters, cluster)
+        rank = rank_of(cluster, score, clusters, MIN_CLUSTER)
         rows.append(Figure(case, metric, rank, peer, SCANPY, "1", rank == 1, int(inside.sum())))
         area, theirs = (float(roc_auc_score(inside, values)) for values in (score, plain[name]))
         metric = f"AUROC of {cluster} by score_{name}"
         rows.append(Figure(case, metric, area, theirs, SCANPY, n=len(inside)))
     return rows
-
-
-def _rank(score: pd.Series, clusters: pd.Series, cluster: str) -> float:
-    """Rank a cluster by its mean score among the clusters of 5 cells or more, 1 the highest."""
-    found = score.groupby(clusters.to_numpy()).agg(["mean", "size"])
-    means = found.loc[(found["size"] >= 5) | (found.index == cluster), "mean"]
-    return float((means > means[cluster]).sum() + 1)
 
 
 def _blood() -> list[Figure]:
@@ -130,14 +118,10 @@ def _of_blood(case: str, path: Path) -> list[Figure]:
         share = float(shares.get(lineage, 0.0))
         met = low <= share <= high
         rows.append(Figure(case, f"share of {lineage}", share, target=f"{low} to {high}", met=met, n=n))
-    called = found.cells[names.call_column("ter_cell")].astype("boolean").fillna(value=False)
-    ter = float(called.mean())
+    ter = float(found.called("ter_cell").mean())
     rows.append(Figure(case, "share called Ter cells", ter, target=f"<= {MAX_TER}", met=ter <= MAX_TER, n=n))
     for state, parent in (("texp", "cd8_t"), ("treg", "cd4_t"), ("m_mdsc", "mono_cd14")):
-        inside = found.cells[names.CELL_TYPE].astype(str) == parent
-        share = found.cells.loc[inside, names.call_column(state)].astype("boolean").mean()
-        metric = f"share of {parent} called {state}"
-        rows.append(
-            Figure(case, metric, float("nan") if pd.isna(share) else float(share), n=int(inside.sum()))
-        )
+        inside = (found.cells[names.CELL_TYPE].astype(str) == parent).to_numpy()
+        share, metric = found.share_called(state, inside), f"share of {parent} called {state}"
+        rows.append(Figure(case, metric, share, n=int(inside.sum())))
     return rows

@@ -11,11 +11,14 @@ import anndata as ad
 import pandas as pd
 
 from benchmarks.chain_runs import run_chain
+from benchmarks.record import NAN
 from stietime import names, storage
 from stietime.resources import read_markers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import numpy as np
 
 SCANPY: Final = "scanpy score_genes"
 
@@ -46,6 +49,19 @@ class Found:
         obs = cast("pd.DataFrame", self.counts.obs)
         return obs[f"{names.SOURCE_PREFIX}{column}"].astype(str)
 
+    def called(self, state: str) -> np.ndarray:
+        """Say which cells are called as a state; none where it is not testable (`tests`)."""
+        column = self.cells[names.call_column(state)].astype("boolean")
+        return column.fillna(value=False).to_numpy(dtype=bool)
+
+    def tests(self, state: str) -> bool:
+        """Whether a state is testable in these cells."""
+        return bool(self.cells[names.call_column(state)].notna().any())
+
+    def share_called(self, state: str, cells: np.ndarray) -> float:
+        """Give the share of some cells that is called as a state; nan where it is not testable."""
+        return float(self.called(state)[cells].mean()) if self.tests(state) and cells.any() else NAN
+
     def fact(self, set_id: str, column: str) -> float:
         """Give a number that the rules tell of a set."""
         return float(self.rules[column].astype(float)[set_id])
@@ -75,6 +91,25 @@ def find_states(rows: list[dict[str, str]], options: Mapping[str, object] | None
         paths = [folder / outputs.counts.format(sample=row["sample"]) for row in rows]
         every = ad.concat([ad.read_h5ad(path) for path in paths], join="inner")
         return Found(cells, every[cells.index].copy(), rules, every.n_obs)
+
+
+def rank_of(name: str, score: pd.Series, groups: pd.Series, least: int = 1) -> float:
+    """Rank a group of cells by its mean score among the groups of enough cells, 1 the highest.
+
+    Parameters
+    ----------
+    name
+        The group.
+    score
+        One value per cell.
+    groups
+        Group of each cell, in the same order.
+    least
+        Cells that another group needs to count.
+    """
+    found = score.groupby(groups.to_numpy()).agg(["mean", "size"])
+    means = found.loc[(found["size"] >= least) | (found.index == name), "mean"]
+    return float((means > means[name]).sum() + 1)
 
 
 def plain_scores(counts: ad.AnnData, sets: Sequence[str], species: str = "human") -> pd.DataFrame:

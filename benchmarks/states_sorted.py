@@ -104,7 +104,7 @@ def _treg(found: Found, sort: pd.Series, truth: pd.Series, scores: pd.DataFrame)
     shown = cells[names.evidence_column("treg")].astype(float)
     ours = float(roc_auc_score(given, shown.fillna(shown.min())))
     score = float(roc_auc_score(given, cells[names.score_column("treg")]))
-    called = cells[names.call_column("treg")].astype("boolean").fillna(value=False).to_numpy(dtype=bool)
+    called = found.called("treg")[inside]
     return [
         _figure("AUROC of the evidence for Treg within CD4", ours, peer, MIN_TREG, n),
         Figure(CASE, "AUROC of score_treg within CD4", score, peer, SCANPY, n=n),

@@ -98,14 +98,12 @@ def _agreement() -> Figure:
     if not SAMPLE.is_file():
         return not_found(case, metric, target)
     cells = ad.read_h5ad(SAMPLE)
-    sets = match_marker_sets(read_markers(), cells.var_names)
-    positive = {name: [f"{gene}+" for gene in sets.genes_of(name)] for name in sets.set_ids}
-    positive = {name: genes for name, genes in positive.items() if genes}
+    sets = only_positive(match_marker_sets(read_markers(), cells.var_names))
+    positive = with_signs(sets)
     _pyucell(cells, positive)
-    found = score_signatures(cells.X, pd.Index(cells.var_names), only_positive(sets), min_coverage=0.0)
-    largest = max(
-        float((found[name].to_numpy() - cells.obs[f"{name}_UCell"]).abs().max()) for name in positive
-    )
+    found = score_signatures(cells.X, pd.Index(cells.var_names), sets, min_coverage=0.0)
+    peer = cast("pd.DataFrame", cells.obs)
+    largest = max(float((found[name] - peer[f"{name}_UCell"].to_numpy()).abs().max()) for name in positive)
     return Figure(case, metric, largest, target=target, met=largest <= MAX_DIFFERENCE, n=cells.n_obs)
 
 
@@ -123,10 +121,8 @@ def _quality_of(path: Path) -> Path:
 def _cost(n_cells: int) -> list[Figure]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        path, capture = (
-            folder / "counts.h5ad",
-            scale_data.plan_capture(scale_data.design(n_cells)[0][0], n_cells, SEED),
-        )
+        sample, path = scale_data.design(n_cells)[0][0], folder / "counts.h5ad"
+        capture = scale_data.plan_capture(sample, n_cells, SEED)
         storage.write_cells(scale_data.as_ingested(capture), path)
         cells = read_frame(path, "obs", []).index
         table = storage.cell_table(cells, **{names.KEEP: np.ones(len(cells), dtype=bool)})

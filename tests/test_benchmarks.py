@@ -8,7 +8,7 @@ import math
 import pandas as pd
 import pytest
 from benchmarks import quality, scale, states
-from benchmarks.quality import as_markdown, between_marks
+from benchmarks.pages import as_markdown, between_marks
 from benchmarks.record import COLUMNS, RESULTS, Figure, figure_table, write_figures
 
 FIGURES = [

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from benchmarks import states_planted, states_public, states_ucell
 from benchmarks.states_planted import ORDINARY, PLANTED, Platform, simulate
+from benchmarks.states_runs import rank_of
 
 from stietime.cells.marker_sets import match_marker_sets
 from stietime.resources import read_markers
@@ -44,8 +45,8 @@ def test_the_seed_decides_the_cells():
 def test_clusters_of_few_cells_do_not_count_in_a_rank():
     clusters = pd.Series(["a"] * 6 + ["b"] * 6 + ["few"] * 2 + ["mine"] * 3)
     score = pd.Series([1.0] * 6 + [3.0] * 6 + [9.0] * 2 + [2.0] * 3)
-    assert states_public._rank(score, clusters, "mine") == 2
-    assert states_public._rank(score, clusters, "b") == 1
+    assert rank_of("mine", score, clusters, states_public.MIN_CLUSTER) == 2
+    assert rank_of("b", score, clusters, states_public.MIN_CLUSTER) == 1
 
 
 def test_pyucell_is_given_the_same_sets():

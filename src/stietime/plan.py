@@ -141,9 +141,8 @@ class Plan:
     @property
     def type_model(self) -> list[str]:
         """The model or the reference that cell types come from, if there is one."""
-        annotation = self.settings.annotation
-        files = {"celltypist": annotation.model, "reference": annotation.reference}
-        return [str(expand_path(path))] if (path := files.get(annotation.method)) else []
+        path = self.settings.annotation.taken_from
+        return [str(expand_path(path))] if path else []
 
     @property
     def sample_pattern(self) -> str:
@@ -220,7 +219,7 @@ class Plan:
     @property
     def validation(self) -> list[str]:
         """The tables that compare the cell types with those the files' authors gave, where they gave any."""
-        given = self.settings.inputs.cell_type_column and self.settings.annotation.method != "given"
+        given = self.settings.compares_given_types
         kinds = ("annotation_confusion", "annotation_scores", "annotation_calibration")
         return [getattr(self.outputs, kind) for kind in kinds] if given and self.cells else []
 

@@ -144,11 +144,9 @@ def _errors_of_model(settings: Settings) -> list[InputError]:
     from stietime.inputs.type_models import read_celltypist
 
     annotation, where = settings.annotation, "the configuration"
-    method = annotation.method
-    if method not in {"celltypist", "reference"}:
+    method, name, path = annotation.method, annotation.takes_over, annotation.taken_from
+    if not name:
         return []
-    name = "model" if method == "celltypist" else "reference"
-    path = getattr(annotation, name)
     errors = []
     if not path:
         fix = f"name the file in annotation.{name}, or use another method"

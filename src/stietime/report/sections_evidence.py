@@ -81,8 +81,12 @@ def _cells_of(state: str, results: Results) -> pd.DataFrame:
     column, call = names.evidence_column(state), names.call_column(state)
     cells = results.table("cells", [names.CELL, names.ENVIRONMENT, column, call])
     cells = cells[cells[column].notna()].rename(columns={column: "evidence", call: "called"})
-    cells["called"] = cells["called"].astype("boolean").fillna(value=False).astype(bool)
-    return cells
+    return cells.assign(called=_is_called(cells["called"]))
+
+
+def _is_called(column: pd.Series) -> pd.Series:
+    """Take what is not testable as not called."""
+    return column.astype("boolean").fillna(value=False).astype(bool)
 
 
 def _by_environment(frame: pd.DataFrame) -> pd.DataFrame:
@@ -97,8 +101,8 @@ def _artemin(results: Results) -> list[Block]:
     if str(rules["note"].get(ARTEMIN, "")).startswith("not scored"):
         return [Box("note", "Artemin axis", (str(rules["note"].get(ARTEMIN)),))]
     cells = results.table("cells", [names.CELL, names.ENVIRONMENT, names.LINEAGE, column, call])
-    called = cells[call].astype("boolean").fillna(value=False).astype(bool)
-    cells["cells"] = cells[names.LINEAGE].astype(str).map(label).where(~called, "called Ter cells")
+    lineages = cells[names.LINEAGE].astype(str).map(label)
+    cells["cells"] = lineages.where(~_is_called(cells[call]), "called Ter cells")
     groups = cells.groupby(["cells", names.ENVIRONMENT], observed=True)[column]
     frame = groups.agg(n="size", mean="mean", above_0=lambda values: (values > 0).mean()).reset_index()
     frame = frame.sort_values("mean", ascending=False)

@@ -57,10 +57,8 @@ def validation_blocks(results: Results) -> list[Block]:
     results
         The results of a run.
     """
-    settings = results.settings
     # tables of an earlier run with other settings may still be there
-    wanted = settings.inputs.cell_type_column and settings.annotation.method != "given"
-    if not wanted or not results.has("annotation_scores"):
+    if not results.settings.compares_given_types or not results.has("annotation_scores"):
         return []
     scores = results.table("annotation_scores", ["level", "label", "n", "precision", "recall", "f1"])
     if scores.empty:
@@ -76,7 +74,7 @@ def disagreement_blocks(results: Results) -> list[Block]:
     results
         The results of a run.
     """
-    if results.settings.annotation.method not in {"celltypist", "reference"}:
+    if not results.settings.annotation.takes_over:
         return []
     columns = [names.LINEAGE, names.CELL_TYPE, "marker_lineage", "marker_cell_type"]
     types = results.table("cell_types", [names.CELL, *columns])

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from stietime.settings.annotation import Annotation
 from stietime.settings.base import Fraction, Section
 from stietime.settings.quality import Quality
 
@@ -135,29 +136,6 @@ class ClusterDescription(Section):
     """Cells inside and outside a cluster without which a patient says nothing of its markers."""
     min_consistency: Fraction = 0.75
     """Share of patients in which a marker is higher inside its cluster, for it to be listed first."""
-
-
-class Annotation(Section):
-    """Cell types by marker sets, a model or a reference."""
-
-    method: Literal["markers", "given", "celltypist", "reference"] = "markers"
-    """Types by marker sets (markers), the authors' (given), a CellTypist model or a labelled reference."""
-    model: str = ""
-    """Model file of CellTypist (.pkl), for method celltypist; a pickle: use files of sources you trust."""
-    reference: str = ""
-    """File of labelled cells with counts (h5ad), for method reference."""
-    reference_column: str = ""
-    """Column of the reference's obs that holds the labels."""
-    label_names: dict[str, str] = Field(default={})
-    """Labels of the model or reference, each with the name used here (a set of the marker table, unknown)."""
-    min_margin: Fraction = 0.15
-    """Lead of a cell's best marker score (0 to 1) over other lineages for it to help learn its type."""
-    min_confidence: Fraction = 0.5
-    """A cell whose most probable lineage is less probable than this is unknown."""
-    cluster_weight: Fraction = 0.5
-    """Weight of the cluster against an undecided cell's own evidence; a clear cell keeps its own."""
-    seed: Annotated[int, Field(ge=0)] = 1
-    """Seed of the cells that are drawn from a large reference."""
 
 
 class States(Section):
@@ -284,6 +262,11 @@ class Settings(Section):
     spatial: Spatial = Spatial()
     report: ReportOptions = ReportOptions()
     compute: Compute = Compute()
+
+    @property
+    def compares_given_types(self) -> bool:
+        """Whether the types that the files' authors gave are compared with those that are found."""
+        return bool(self.inputs.cell_type_column) and self.annotation.method != "given"
 
     @model_validator(mode="after")
     def _results_apart_from_simulation(self) -> Settings:

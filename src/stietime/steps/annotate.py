@@ -22,7 +22,7 @@ from stietime.h5ad_parts import read_frame
 from stietime.resources import Species, read_markers
 from stietime.settings import Annotation
 from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
-from stietime.steps.model_types import MODELS, by_model, open_model
+from stietime.steps.model_types import by_model, open_model
 
 if TYPE_CHECKING:
     import argparse
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
         data = _gather(over, panels, species)
         clusters = _clusters_of(cells, arguments.clusters)
         types = by_markers(data, species, settings, clusters, n_threads=arguments.threads)
-    if settings.method in MODELS:
+    if settings.takes_over:
         shared = shared_genes(panels.values())
         found = by_model(over, panels, open_model(settings, species, shared), settings)
         # what the markers say stands beside it, so that a disagreement shows

@@ -28,7 +28,7 @@ from stietime.steps.annotate import (
     species_of,
 )
 from stietime.steps.arguments import add_path, add_settings
-from stietime.steps.model_types import MODELS, open_model, types_by
+from stietime.steps.model_types import open_model, types_by
 
 if TYPE_CHECKING:
     import argparse
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
         types = by_given(kept.obs, species, section.path)
     elif not keep.any():
         types = None
-    elif settings.method in MODELS:
+    elif settings.takes_over:
         types = _by_model(kept, settings, species)
     else:
         types = by_markers(_marker_counts(kept), species, settings, None)

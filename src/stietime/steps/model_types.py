@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CELLTYPIST: Final = "celltypist"
-REFERENCE: Final = "reference"
-MODELS: Final = (CELLTYPIST, REFERENCE)
 
 
 class NamedModel:
@@ -78,7 +76,7 @@ def open_model(settings: Annotation, species: Species, genes: Collection[str]) -
     InputError
         A file is missing or cannot be used, a label has no name here, or hardly a gene is shared.
     """
-    path = expand_path(settings.model if settings.method == CELLTYPIST else settings.reference)
+    path = expand_path(settings.taken_from)
     aliases = read_gene_aliases(species)
     try:
         if settings.method == CELLTYPIST:
@@ -88,7 +86,7 @@ def open_model(settings: Annotation, species: Species, genes: Collection[str]) -
             model = found.renamed(renamed).restricted(list(genes))
             log.info("%s: %d labels, %d of %d genes", path, len(types), len(model.genes), len(found.genes))
         else:
-            model = _learned(settings, species, genes, aliases)
+            model = _learned(path, settings, species, genes, aliases)
             types = list(model.labels)
     except ValueError as error:
         fix = "use a model or reference of the same species, whose genes are those of the data"
@@ -97,7 +95,7 @@ def open_model(settings: Annotation, species: Species, genes: Collection[str]) -
 
 
 def _learned(
-    settings: Annotation, species: Species, genes: Collection[str], aliases: Mapping[str, str]
+    path: Path, settings: Annotation, species: Species, genes: Collection[str], aliases: Mapping[str, str]
 ) -> TypeModel:
     options = ReadingOptions(
         species=species,
@@ -106,10 +104,9 @@ def _learned(
         cell_type_names=settings.label_names,
         known_cell_types=known_types(species),
     )
-    path = expand_path(settings.reference)
     cells = read_labelled(path, options)
     expression = log_normalise(cells.counts)
-    shared = pd.Index([gene for gene in cells.genes if gene in set(genes)], dtype=object)
+    shared = cells.genes[cells.genes.isin(list(genes))]
     model = learn_model(
         expression[:, positions(cells.genes, shared)], shared, cells.labels, seed=settings.seed
     )

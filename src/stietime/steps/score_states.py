@@ -96,7 +96,11 @@ def run(arguments: argparse.Namespace) -> None:
     calls = {state.rule.state: _rule_of(state, settings) for state in states}
     depth = correlate_with_depth(cohort, sets, scored)
     rules = rule_table(sets.coverage, settings.min_coverage, depth, calls, score_method=settings.score_method)
-    shown = _stack(states, "genes_shown", GENE_COLUMNS), _stack(states, "examples", EXAMPLE_COLUMNS)
+    tested = [state for state in states if state.call]
+    shown = (
+        _stack(tested, [state.genes_shown for state in tested], GENE_COLUMNS),
+        _stack(tested, [state.examples for state in tested], EXAMPLE_COLUMNS),
+    )
     for written, path in zip((rules, *shown), arguments.tables, strict=True):
         storage.write_table(written, path)
     log.info("%d cells, %d of %d sets scored", len(table), n_scored, len(sets.set_ids))
@@ -185,13 +189,10 @@ def _environments(cohort: Cohort) -> pd.Index:
     return cohort.types.index.str.partition(":").get_level_values(0).map(told)
 
 
-def _stack(states: list[_State], name: str, columns: Sequence[str]) -> pd.DataFrame:
-    """Put a table of every state under the other."""
-    parts: list[pd.DataFrame] = [
-        getattr(state, name).assign(state=state.rule.state) for state in states if state.call
-    ]
-    found = pd.concat([pd.DataFrame(columns=list(columns)), *parts], ignore_index=True)
-    return found[list(columns)]
+def _stack(states: list[_State], tables: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """Put the tables of the states one under the other, each with the name of its state."""
+    named = [table.assign(state=state.rule.state) for state, table in zip(states, tables, strict=True)]
+    return pd.concat([pd.DataFrame(columns=list(columns)), *named], ignore_index=True)[list(columns)]
 
 
 def _genes_of_block(

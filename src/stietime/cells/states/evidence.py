@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
+from stietime.cells.normalisation import TARGET_COUNTS
 from stietime.names import CELL, ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ CALLED: Final = "called"
 NEAREST: Final = "not called"
 N_EXAMPLES: Final = 3
 N_GENES_SHOWN: Final = 8
-TARGET: Final = 1e4
 GENE_COLUMNS: Final = (
     *("state", "gene", "direction", ENVIRONMENT, "group", "n_cells", "share_detected"),
     "mean_per_10000",
@@ -59,7 +59,7 @@ def describe_genes(
         chosen = cells.to_numpy()
         part = counts[chosen]
         shares = np.asarray((part > 0).sum(axis=0)).ravel() / len(chosen)
-        means = TARGET * np.asarray(part.sum(axis=0)).ravel() / max(float(totals[chosen].sum()), 1.0)
+        means = TARGET_COUNTS * np.asarray(part.sum(axis=0)).ravel() / max(float(totals[chosen].sum()), 1.0)
         rows.append(
             pd.DataFrame(
                 {
