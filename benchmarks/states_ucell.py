@@ -24,7 +24,7 @@ from stietime.cells.marker_sets import match_marker_sets, positions
 from stietime.cells.scores.signatures import score_signatures
 from stietime.h5ad_parts import read_frame
 from stietime.resources import read_markers
-from stietime.steps.annotate import pair_kept
+from stietime.steps.kept_cells import pair_kept
 
 if TYPE_CHECKING:
     from stietime.cells.marker_sets import MarkerSets

@@ -283,6 +283,31 @@ def test_blocks_and_threads_change_no_cell_type(cohort, tmp_path, block_gib, thr
     assert (tmp_path / "types.parquet").read_bytes() == (cohort / "cell_types.parquet").read_bytes()
 
 
+def test_the_graph_goes_by_the_cells_of_the_clusters(cohort, tmp_path, capsys):
+    table = storage.read_table(cohort / "clusters.parquet")
+    near = np.equal.outer(table["cluster"].to_numpy(), table["cluster"].to_numpy()).astype(np.float32)
+    for name, order in (("as", slice(None)), ("turned", slice(None, None, -1))):
+        storage.write_table(table[order], tmp_path / f"{name}_clusters.parquet")
+        storage.write_graph(sparse.csr_matrix(near[order][:, order]), tmp_path / f"{name}.npz")
+        words = ["--clusters", tmp_path / f"{name}_clusters.parquet", "--graph", tmp_path / f"{name}.npz"]
+        assert step("annotate", *inputs(cohort), *words, "--output", tmp_path / f"{name}.parquet") == 0
+    found, turned, alone = (
+        storage.read_table(path / f"{name}.parquet").set_index("cell")
+        for path, name in ((tmp_path, "as"), (tmp_path, "turned"), (cohort, "cell_types"))
+    )
+    pd.testing.assert_frame_equal(found, turned)
+    unsure = (alone["lineage_confidence"] < 0.9).to_numpy()
+    assert unsure.sum() >= 4
+    gain = found["lineage_confidence"] - alone["lineage_confidence"]
+    assert gain[unsure].mean() > 0.02
+    assert gain[(alone["lineage_confidence"] > 0.999).to_numpy()].abs().max() < 0.01
+    storage.write_graph(sparse.csr_matrix(near[:5, :5]), tmp_path / "small.npz")
+    words = ["--clusters", cohort / "clusters.parquet", "--graph", tmp_path / "small.npz"]
+    code = step("annotate", *inputs(cohort), *words, "--output", tmp_path / "no.parquet")
+    assert "the graph is 5 x 5" in fail(capsys, code)
+    assert not (tmp_path / "no.parquet").exists()
+
+
 def test_marker_genes_that_a_sample_lacks_are_used_in_none(cohort, tmp_path, caplog):
     first, second = SAMPLES[:2]
     for sample, dropped in ((first, ["CD3D", "MS4A1"]), (second, ["LYZ"])):

@@ -109,6 +109,7 @@ rule annotate:
         counts=PLAN.each_sample("counts"),
         quality=PLAN.each_sample("quality"),
         clusters=OUT.clusters,
+        graph=OUT.graph,
         type_model=PLAN.type_model,
     output:
         cell_types=OUT.cell_types,
@@ -119,8 +120,8 @@ rule annotate:
         compute=PLAN.options("compute"),
     shell:
         "stietime step annotate --threads {threads} --counts {input.counts:q} --quality {input.quality:q}"
-        " --clusters {input.clusters:q} --settings {params.settings:q} --compute {params.compute:q}"
-        " --output {output.cell_types:q} 2> {log:q}"
+        " --clusters {input.clusters:q} --graph {input.graph:q} --settings {params.settings:q}"
+        " --compute {params.compute:q} --output {output.cell_types:q} 2> {log:q}"
 
 
 rule validate_annotation:

@@ -26,6 +26,8 @@ class Annotation(Section):
     """Lead of a cell's best marker score (0 to 1) over other lineages for it to help learn its type."""
     min_confidence: Fraction = 0.5
     """A cell whose most probable lineage is less probable than this is unknown."""
+    neighbour_weight: Fraction = 0.5
+    """Weight of the neighbours in the embedding against an undecided cell's own evidence."""
     cluster_weight: Fraction = 0.5
     """Weight of the cluster against an undecided cell's own evidence; a clear cell keeps its own."""
     seed: Annotated[int, Field(ge=0)] = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -22,26 +23,17 @@ from stietime.h5ad_parts import read_frame
 from stietime.resources import Species, read_markers
 from stietime.settings import Annotation
 from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
+from stietime.steps.kept_cells import kept_ids, pair_kept, species_of
 from stietime.steps.model_types import by_model, open_model
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
-METRIC_OF_REASON = {
-    "empty": "n_counts",
-    "low_counts": "n_counts",
-    "high_counts": "n_counts",
-    "low_genes": "n_genes",
-    "high_genes": "n_genes",
-    "high_mito": "pct_mito",
-    "doublet": "doublet_score",
-}
 GIVEN = "given_cell_type"
 GIVEN_BY_AUTHORS = "given"
 
@@ -61,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_paths(parser, "--counts", "counts of every sample (h5ad)")
     add_paths(parser, "--quality", "quality of every sample, in the same order (parquet)")
     add_path(parser, "--clusters", "clusters of the kept cells (parquet)")
+    text = "weights between neighbours, rows as in the clusters (npz); without, no cell leans on neighbours"
+    parser.add_argument("--graph", type=Path, metavar="FILE", help=text)
     add_settings(parser, Annotation)
     add_compute(parser)
     add_path(parser, "--output", "cell types of the kept cells (parquet)")
@@ -73,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     settings: Annotation = arguments.settings
     pairs, _ = pair_kept(arguments.counts, arguments.quality)
-    cells = pd.Index(np.concatenate([_kept_ids(*pair) for pair in pairs]), dtype=object)
+    cells = pd.Index(np.concatenate([kept_ids(*pair) for pair in pairs]), dtype=object)
     labels = {counts: read_frame(counts, "obs", [GIVEN, "species"]) for counts, _ in pairs}
     species = species_of(list(labels.values()), "--counts")
     panels = {counts: read_frame(counts, "var", []).index for counts, _ in pairs}
@@ -84,8 +78,8 @@ def run(arguments: argparse.Namespace) -> None:
         types = pd.concat(given)
     else:
         data = _gather(over, panels, species)
-        clusters = _clusters_of(cells, arguments.clusters)
-        types = by_markers(data, species, settings, clusters, n_threads=arguments.threads)
+        around = _surroundings_of(cells, arguments.clusters, arguments.graph)
+        types = by_markers(data, species, settings, *around, n_threads=arguments.threads)
     if settings.takes_over:
         shared = shared_genes(panels.values())
         found = by_model(over, panels, open_model(settings, species, shared), settings)
@@ -96,89 +90,8 @@ def run(arguments: argparse.Namespace) -> None:
     log_types(types)
 
 
-def _kept_ids(counts: Path, quality: Path) -> NDArray[np.object_]:
-    """Read the ids of the kept cells of a sample.
-
-    Raises
-    ------
-    InputError
-        The quality is of other cells than the counts, or of the same in another order.
-    """
-    table = storage.read_table(quality, [names.CELL, names.KEEP])
-    cells = read_frame(counts, "obs", [])
-    if not cells.index.equals(pd.Index(table[names.CELL], dtype=object)):
-        storage.join_strictly(cells, table[[names.CELL]], quality)
-        msg = "the cells stand in another order than in the counts"
-        raise InputError(msg, quality, "delete the file and run again, so that it is made from the counts")
-    kept: NDArray[np.object_] = cells.index.to_numpy(dtype=object)[table[names.KEEP].to_numpy(dtype=bool)]
-    return kept
-
-
 def _kept_only(labels: pd.DataFrame, quality: Path) -> pd.DataFrame:
     return labels[storage.read_table(quality, [names.KEEP])[names.KEEP].to_numpy(dtype=bool)]
-
-
-def pair_files(counts: Sequence[Path], quality: Sequence[Path]) -> list[tuple[Path, Path]]:
-    """Put the counts of each sample beside its quality.
-
-    Raises
-    ------
-    InputError
-        There is not one of each.
-    """
-    if len(counts) != len(quality):
-        what = f"{len(counts)} files of counts and {len(quality)} of quality"
-        raise InputError(what, "--counts, --quality", "give one of each for every sample, in the same order")
-    return list(zip(counts, quality, strict=True))
-
-
-def pair_kept(
-    counts: Sequence[Path], quality: Sequence[Path]
-) -> tuple[list[tuple[Path, Path]], list[tuple[Path, Path]]]:
-    """Put the counts of each sample beside its quality, samples that keep no cell apart.
-
-    A sample without a kept cell, such as an excluded one, has no part in what the samples share, be it genes
-    or species.
-
-    Returns
-    -------
-    The pairs of the samples that keep a cell, and those of the others.
-
-    Raises
-    ------
-    InputError
-        There is not one of each, or no sample keeps a cell.
-    """
-    kept: list[tuple[Path, Path]] = []
-    empty: list[tuple[Path, Path]] = []
-    for pair in pair_files(counts, quality):
-        keep = storage.read_table(pair[1], [names.KEEP])[names.KEEP]
-        (kept if keep.any() else empty).append(pair)
-    if not kept:
-        raise _nothing_kept(quality)
-    for path, _ in empty:
-        log.warning("%s: no cell is kept, the sample is left out", path)
-    return kept, empty
-
-
-def _nothing_kept(quality: Sequence[Path]) -> InputError:
-    """Say which filters took every cell, with the values of what they dropped."""
-    table = storage.stack_tables(quality, [names.REASON])
-    told = ", ".join(
-        f"{reason} {len(rows)}{_range_of(str(reason), rows)}"
-        for reason, rows in sorted(table.groupby(names.REASON), key=lambda item: -len(item[1]))
-    )
-    what = f"no cell of any sample is kept: all {len(table)} cells were dropped as {told}"
-    fix = "loosen the options of quality that belong to these reasons (config/README.md)"
-    return InputError(what, f"{quality[0]} and the other samples' tables of quality", fix)
-
-
-def _range_of(reason: str, dropped: pd.DataFrame) -> str:
-    """Give the range of the metric that a reason is about, over the cells it dropped."""
-    metric = METRIC_OF_REASON.get(reason, "")
-    if metric not in dropped.columns or dropped[metric].isna().all():
-        return ""
-    return f" ({metric} {dropped[metric].min():.4g} to {dropped[metric].max():.4g})"
 
 
 def read_all(counts: Path) -> KeptCells:
@@ -187,22 +100,6 @@ def read_all(counts: Path) -> KeptCells:
     genes = pd.Index(cells.var_names.astype(object))
     matrix = sparse.csr_matrix(cells.X if cells.X is not None else cells.shape)
     return KeptCells(counts, matrix, cast("pd.DataFrame", cells.obs), genes)
-
-
-def species_of(frames: Sequence[pd.DataFrame], where: object) -> Species:
-    """Tell the species of the samples; human when none is written down.
-
-    Raises
-    ------
-    InputError
-        The samples are of two species, whose genes cannot be compared.
-    """
-    written = [frame["species"].astype(str).unique() for frame in frames if "species" in frame.columns]
-    found = sorted(set(np.concatenate(written))) if written else []
-    if len(found) > 1:
-        what = f"the samples are of several species: {', '.join(found)}"
-        raise InputError(what, where, "run each species with a sample sheet of its own")
-    return "mouse" if found == ["mouse"] else "human"
 
 
 def _gather(over: Blocks, panels: dict[Path, pd.Index], species: Species) -> MarkerCounts:
@@ -226,18 +123,27 @@ def _genes_of_block(
     return read_genes(block, columns[block.path])
 
 
-def _clusters_of(cells: pd.Index, path: Path) -> list[str]:
+def _surroundings_of(
+    cells: pd.Index, path: Path, graph_path: Path | None
+) -> tuple[list[str], sparse.csr_matrix | None]:
+    """Read the cluster of each cell, and the weights between neighbours if there are any."""
     table = storage.read_table(path, [names.CELL, names.CLUSTER])[[names.CELL, names.CLUSTER]]
     joined = storage.join_strictly(pd.DataFrame(index=cells), table, path)
     # the cells of a cluster share its name, of which there would be a million otherwise
-    return joined[names.CLUSTER].astype(str).astype("category").astype(object).tolist()
+    clusters = joined[names.CLUSTER].astype(str).astype("category").astype(object).tolist()
+    if graph_path is None:
+        return clusters, None
+    graph = storage.read_graph(graph_path, len(table))
+    rows = pd.Index(table[names.CELL]).get_indexer(cells)
+    return clusters, graph if (np.diff(rows) == 1).all() else sparse.csr_matrix(graph[rows][:, rows])
 
 
 def by_markers(
     data: MarkerCounts,
     species: Species,
     settings: Annotation,
-    clusters: Sequence[str] | None,
+    clusters: Sequence[str] | None = None,
+    graph: sparse.csr_matrix | None = None,
     *,
     n_threads: int = 1,
 ) -> pd.DataFrame:
@@ -251,8 +157,10 @@ def by_markers(
         data,
         markers,
         clusters,
+        graph,
         min_margin=settings.min_margin,
         min_confidence=settings.min_confidence,
+        neighbour_weight=settings.neighbour_weight,
         cluster_weight=settings.cluster_weight,
         n_threads=n_threads,
     )

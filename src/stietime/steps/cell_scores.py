@@ -23,7 +23,7 @@ from stietime.h5ad_parts import read_frame
 from stietime.inputs.gene_sets import add_gene_sets
 from stietime.resources import read_markers
 from stietime.settings import Compute, States, expand_path
-from stietime.steps.annotate import pair_kept, species_of
+from stietime.steps.kept_cells import pair_kept, species_of
 
 if TYPE_CHECKING:
     import argparse

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import logging
-import zipfile
 from typing import TYPE_CHECKING
 
 from stietime import names, storage
 from stietime.cells.clusters.clustering import column_of, find_clusters
-from stietime.errors import InputError
 from stietime.settings import Clustering
 from stietime.steps.arguments import add_path, add_settings
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
-
-    from scipy.sparse import csr_matrix
 
 log = logging.getLogger(__name__)
 
@@ -39,26 +34,10 @@ def run(arguments: argparse.Namespace) -> None:
     """
     settings: Clustering = arguments.settings
     cells = storage.read_table(arguments.embedding, [names.CELL])[names.CELL]
-    graph = _read_graph(arguments.graph)
-    if graph.shape != (len(cells), len(cells)):
-        what = f"the graph is {graph.shape[0]} x {graph.shape[1]}, the embedding has {len(cells)} cells"
-        raise InputError(what, arguments.graph, "delete both and run again, so that they are made together")
+    graph = storage.read_graph(arguments.graph, len(cells))
     resolutions = (settings.resolution, *settings.other_resolutions)
     clusters = find_clusters(graph, resolutions, seed=settings.seed, n_processes=arguments.threads)
     clusters.insert(0, names.CELL, cells.to_numpy(dtype=object))
     clusters.insert(1, names.CLUSTER, clusters[column_of(settings.resolution)])
     storage.write_table(clusters, arguments.output)
     log.info("%d cells in %d clusters", len(cells), clusters[names.CLUSTER].nunique())
-
-
-def _read_graph(path: Path) -> csr_matrix:
-    from scipy import sparse
-
-    if not path.is_file():
-        msg = "the graph does not exist"
-        raise InputError(msg, path, "run the step `integrate`")
-    try:
-        return sparse.csr_matrix(sparse.load_npz(path))
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        what = f"not a sparse matrix: {error}"
-        raise InputError(what, path, "delete the file and run again, so that it is made anew") from None

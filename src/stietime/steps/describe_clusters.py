@@ -28,8 +28,8 @@ from stietime.cells.normalisation import log_normalise
 from stietime.errors import InputError
 from stietime.h5ad_parts import read_frame
 from stietime.settings import ClusterDescription, Clustering, Integration
-from stietime.steps.annotate import pair_kept
 from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
+from stietime.steps.kept_cells import pair_kept
 
 if TYPE_CHECKING:
     import argparse

@@ -31,15 +31,14 @@ from stietime.cells.normalisation import log_normalise
 from stietime.errors import InputError, raise_all
 from stietime.h5ad_parts import read_frame
 from stietime.settings import Compute, Integration
-from stietime.steps.annotate import pair_kept
 from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
+from stietime.steps.kept_cells import pair_kept
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from scipy.sparse import csr_matrix
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +106,7 @@ def run(arguments: argparse.Namespace) -> None:
     storage.write_table(genes, arguments.variable_genes)
     embedding = _embedding_table(cohort, components.scores, corrected.embedding, drawing.points)
     storage.write_table(embedding, arguments.output)
-    _write_graph(graph.weights, arguments.graph)
+    storage.write_graph(graph.weights, arguments.graph)
     table = integration_table(
         cohort.obs,
         (len(cohort.genes), len(genes)),
@@ -286,11 +285,6 @@ def _embedding_table(
         for place in range(block.shape[1])
     }
     return storage.cell_table(cohort.obs.index, **columns)
-
-
-def _write_graph(graph: csr_matrix, path: Path) -> None:
-    with storage.atomic_path(path) as partial:
-        sparse.save_npz(partial, graph, compressed=False)  # which takes a tenth of the time
 
 
 def _report(table: pd.DataFrame, cohort: _Cohort, corrected: integration.Correction) -> None:

@@ -25,9 +25,9 @@ from stietime.steps.annotate import (
     by_markers,
     log_types,
     read_all,
-    species_of,
 )
 from stietime.steps.arguments import add_path, add_settings
+from stietime.steps.kept_cells import species_of
 from stietime.steps.model_types import open_model, types_by
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     elif settings.takes_over:
         types = _by_model(kept, settings, species)
     else:
-        types = by_markers(_marker_counts(kept), species, settings, None)
+        types = by_markers(_marker_counts(kept), species, settings)
     table = _with_unknown(types, keep)
     table.insert(0, names.CELL, section.obs.index.to_numpy(dtype=object))
     storage.write_table(table, arguments.output)

@@ -7,10 +7,12 @@ from scipy import sparse
 
 from stietime.cells.cell_types import LINEAGES, SETS, lineage_of_given, without_lineage_genes
 from stietime.cells.marker_sets import match_marker_sets
+from stietime.cells.types import classify
 from stietime.cells.types.annotation import annotate_cells, lineage_genes, lineages_without_genes
-from stietime.cells.types.classify import MarkerCounts, Probabilities, lean_on_clusters
+from stietime.cells.types.classify import MarkerCounts, Probabilities
 from stietime.cells.types.clear_cells import find_clear_cells, marker_scores
 from stietime.cells.types.naive_bayes import learn_profiles, log_likelihood
+from stietime.cells.types.surroundings import lean_on_clusters, lean_on_neighbours
 from stietime.cells.types.t_cells import cd8_probability
 from stietime.resources import read_markers
 from stietime.simulate.cohort import simulate_cells
@@ -110,6 +112,24 @@ def test_a_cluster_moves_undecided_cells_and_no_clear_ones():
         assert leaned[0].tolist() == [1, 0, 0]
         assert leaned[1].argmax() == 1
     assert lean_on_clusters(own, ["x"] * 10, 0.0).matrix.tolist() == own.matrix.tolist()
+
+
+def test_neighbours_move_undecided_cells_and_no_clear_ones(monkeypatch):
+    own = np.array([[1.0, 0, 0], [0.5, 0.4, 0.1], [0, 1.0, 0], [0, 0.8, 0.2], [0.3, 0.3, 0.4]])
+    weights = np.zeros((5, 5))
+    weights[0, 2] = weights[2, 0] = weights[1, 2] = weights[2, 1] = 1
+    weights[1, 3] = weights[3, 1] = 0.5
+    np.fill_diagonal(weights, 7)  # a cell is no neighbour of itself
+    for size in (16_384, 2):
+        monkeypatch.setattr(classify, "_CELLS_AT_ONCE", size)
+        found = Probabilities(("a", "b", "unknown"), own)
+        leaned = lean_on_neighbours(found, sparse.csr_matrix(weights), 0.5).matrix
+        assert leaned[0].tolist() == [1, 0, 0]
+        share = 0.5 * (1 - 0.1)
+        near = (own[2] + 0.5 * own[3]) / 1.5
+        assert leaned[1] == pytest.approx((1 - share) * own[1] + share * near)
+        assert leaned[4].tolist() == own[4].tolist()  # alone
+        assert lean_on_neighbours(found, sparse.csr_matrix(weights), 0.0).matrix.tolist() == own.tolist()
 
 
 def test_one_cluster_for_all_leaves_clear_types_alone(simulated, annotated):

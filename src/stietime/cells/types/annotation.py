@@ -28,16 +28,17 @@ from stietime.cells.types.classify import (
     Probabilities,
     classify,
     divide_t_cells,
-    lean_on_clusters,
     pieces,
 )
 from stietime.cells.types.clear_cells import find_clear_cells
+from stietime.cells.types.surroundings import lean_on_clusters, lean_on_neighbours
 from stietime.names import CELL_TYPE, CONFIDENCE, LINEAGE, LINEAGE_CONFIDENCE, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
 
 N_EVIDENCE: Final = 5
 
@@ -76,9 +77,11 @@ def annotate_cells(
     data: MarkerCounts,
     markers: pd.DataFrame,
     clusters: Sequence[str] | None = None,
+    graph: csr_matrix | None = None,
     *,
     min_margin: float = 0.15,
     min_confidence: float = 0.5,
+    neighbour_weight: float = 0.5,
     cluster_weight: float = 0.5,
     n_threads: int = 1,
 ) -> pd.DataFrame:
@@ -87,7 +90,7 @@ def annotate_cells(
     1. Cells whose marker score leads clearly are found (`find_clear_cells`).
     2. Profiles of their types are learned, and all cells are judged by the likelihood of their counts
        (`classify`).
-    3. Undecided cells are drawn towards their cluster (`lean_on_clusters`).
+    3. Undecided cells are drawn towards their neighbours, then towards their cluster (`surroundings`).
     4. T cells are divided into CD4 and CD8 (`divide_t_cells`).
 
     A cell whose lineage is less probable than `min_confidence`, or that shows no gene that speaks for it, is
@@ -100,13 +103,15 @@ def annotate_cells(
     markers
         The marker table: set_id, parent, direction, gene, weight.
     clusters
-        Cluster of each cell; left out, each cell stands alone.
+        Cluster of each cell; left out, no cell leans on a cluster.
+    graph
+        Weights between neighbours, cells x cells; left out, no cell leans on its neighbours.
     min_margin
         Lead of the marker score, from 0 to 1, with which a cell counts as clear.
     min_confidence
         A cell whose lineage is less probable is `unknown`.
-    cluster_weight
-        Weight of the cluster against an undecided cell.
+    neighbour_weight, cluster_weight
+        Weight of the neighbours and of the cluster against an undecided cell.
     n_threads
         Threads; the result does not depend on them.
 
@@ -124,6 +129,8 @@ def annotate_cells(
         for some in pieces(len(data.totals))
     ]
     found = classify(data, sets, np.concatenate(clear), n_threads=n_threads)
+    if graph is not None:
+        found = lean_on_neighbours(found, graph, neighbour_weight)
     if clusters is not None:
         found = lean_on_clusters(found, clusters, cluster_weight)
     found = divide_t_cells(found, data, markers, n_threads=n_threads)

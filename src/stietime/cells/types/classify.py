@@ -1,4 +1,4 @@
-"""The probability of each cell type for each cell, from its clear cells, its counts and its cluster."""
+"""The probability of each cell type for each cell, from the clear cells and its counts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pandas as pd
-from scipy import sparse
 from scipy.special import softmax
 
 from stietime.cells.cell_types import CD4_T, CD8_T, LINEAGE_OF, SETS, T_CELL, TYPES, WITHIN_LINEAGE
@@ -22,8 +20,9 @@ from stietime.cells.types.t_cells import cd8_probability
 from stietime.names import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
+    import pandas as pd
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
@@ -130,11 +129,6 @@ def _to_probabilities(values: Floats) -> None:
         values[some] = softmax(values[some] / TEMPERATURE, axis=1)
 
 
-def _one_hot(label: NDArray[np.intp], n: int) -> csr_matrix:
-    known = np.flatnonzero(label >= 0)
-    return sparse.csr_matrix((np.ones(len(known)), (known, label[known])), shape=(len(label), n))
-
-
 def _prior_profiles(data: MarkerCounts, sets: MarkerSets, kinds: list[str], background: Floats) -> Floats:
     """Shares expected before seeing cells of a type, so that a type with few clear cells has a profile.
 
@@ -149,37 +143,6 @@ def _prior_profiles(data: MarkerCounts, sets: MarkerSets, kinds: list[str], back
         prior[row, low] = background[low] / 2
         prior[row, high] = high_share[high]
     return prior
-
-
-def lean_on_clusters(found: Probabilities, clusters: Sequence[str], weight: float) -> Probabilities:
-    """Draw undecided cells towards the mean of their cluster.
-
-    The mean enters with ``weight (1 - lead)``, where the lead is that of the first over the second lineage:
-    a clear cell keeps its own.
-
-    Parameters
-    ----------
-    found
-        Probabilities of each cell by itself.
-    clusters
-        Cluster of each cell.
-    weight
-        From 0 to 1.
-    """
-    codes, _ = pd.factorize(np.asarray(clusters, dtype=object))
-    members = _one_hot(codes, int(codes.max(initial=0)) + 1)
-    size = np.maximum(np.asarray(members.sum(axis=0)).ravel(), 1)
-    mean = (members.T @ found.matrix) / size[:, None]
-    lineages, _ = pd.factorize(np.array([LINEAGE_OF.get(kind, kind) for kind in found.types], dtype=object))
-    of_lineage = _one_hot(lineages, len(found.types)).toarray()
-    leaned = np.empty_like(found.matrix)
-    for some in pieces(len(leaned)):
-        own = found.matrix[some]
-        ordered = np.sort(own @ of_lineage, axis=1)
-        lead = ordered[:, -1] - (ordered[:, -2] if len(found.types) > 1 else 0)
-        share = (weight * (1 - lead))[:, None]
-        leaned[some] = (1 - share) * own + share * mean[codes[some]]
-    return Probabilities(found.types, leaned)
 
 
 def divide_t_cells(
