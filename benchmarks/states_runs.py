@@ -84,8 +84,11 @@ def find_states(rows: list[dict[str, str]], options: Mapping[str, object] | None
     outputs = names.Outputs("results")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run_chain(rows, options or {}, [outputs.states, outputs.state_rules], folder)
-        tables = [storage.read_table(folder / path) for path in (outputs.cell_types, outputs.states)]
+        run_chain(rows, options or {}, [outputs.states, outputs.state_rules, outputs.state_likeness], folder)
+        tables = [
+            storage.read_table(folder / path)
+            for path in (outputs.cell_types, outputs.states, outputs.state_likeness)
+        ]
         cells = pd.concat([table.set_index(names.CELL) for table in tables], axis=1)
         rules = storage.read_table(folder / outputs.state_rules).set_index("set_id")
         paths = [folder / outputs.counts.format(sample=row["sample"]) for row in rows]

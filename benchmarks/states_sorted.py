@@ -102,11 +102,14 @@ def _treg(found: Found, sort: pd.Series, truth: pd.Series, scores: pd.DataFrame)
     given, cells = (sort[inside] == TREG).to_numpy(), found.cells[inside]
     peer, n = float(roc_auc_score(given, scores.loc[inside, "treg"])), int(inside.sum())
     shown = cells[names.evidence_column("treg")].astype(float)
-    ours = float(roc_auc_score(given, shown.fillna(shown.min())))
+    alone = float(roc_auc_score(given, shown.fillna(shown.min())))
+    both = shown + cells[names.likeness_column("treg")].astype(float)
+    ours = float(roc_auc_score(given, both.fillna(both.min())))
     score = float(roc_auc_score(given, cells[names.score_column("treg")]))
     called = found.called("treg")[inside]
     return [
-        _figure("AUROC of the evidence for Treg within CD4", ours, peer, MIN_TREG, n),
+        _figure("AUROC of evidence and likeness for Treg within CD4", ours, peer, MIN_TREG, n),
+        Figure(CASE, "AUROC of the evidence alone", alone, peer, SCANPY, n=n),
         Figure(CASE, "AUROC of score_treg within CD4", score, peer, SCANPY, n=n),
         Figure(CASE, "share of sorted Treg called", float(called[given].mean()), n=int(given.sum())),
         Figure(CASE, "share of other CD4 called Treg", float(called[~given].mean()), n=int((~given).sum())),

@@ -80,6 +80,11 @@ def evidence_column(state: str) -> str:
     return f"evidence_{state}"
 
 
+def likeness_column(state: str) -> str:
+    """Name the column that holds how like a state a cell is by genes outside the state's set (log odds)."""
+    return f"likeness_{state}"
+
+
 def call_column(state: str) -> str:
     """Name the boolean column that says whether a cell is called as a state."""
     return f"is_{state}"
@@ -137,6 +142,9 @@ OUTPUT_PATHS: Final = {
     "state_rules": "cohort/state_rules.tsv",
     "state_genes": "cohort/state_genes.tsv",
     "state_examples": "cohort/state_examples.tsv",
+    "state_likeness": "cohort/state_likeness.parquet",
+    "state_profiles": "cohort/state_profiles.tsv",
+    "state_agreement": "cohort/state_agreement.tsv",
     "cells": "cohort/cells.parquet",
     "composition": "cohort/composition.tsv",
     "contrasts": "cohort/contrasts.tsv",

@@ -184,6 +184,9 @@ def _write_cohort(folder: Path, sheet: pd.DataFrame, kept: pd.DataFrame, rng: np
         write_table(frame, folder / names.OUTPUT_PATHS[output])
 
 
+OTHER_GENES = (("HLA-DRA", 2.0), ("CD40LG", -1.0))
+
+
 def _state_tables() -> dict[str, pd.DataFrame]:
     groups = [(place, group) for place in (names.STIE, names.TIME) for group in ("called", "not called")]
     genes = [
@@ -202,7 +205,18 @@ def _state_tables() -> dict[str, pd.DataFrame]:
     return {
         "state_genes": pd.DataFrame(genes, columns=[*columns, "mean_per_10000"]),
         "state_examples": pd.DataFrame(examples, columns=shown),
+        "state_agreement": _agreement(),
+        "state_profiles": pd.DataFrame(
+            [(state, gene, ratio, 3.0, 1.0) for state in names.STATES for gene, ratio in OTHER_GENES],
+            columns=["state", "gene", "log2_ratio", "per_10000_with", "per_10000_without"],
+        ),
     }
+
+
+def _agreement() -> pd.DataFrame:
+    rows = [(state, 300, 40, 52.3, 0.8, "") for state in names.STATES]
+    rows[-1] = (names.STATES[-1], 0, 0, 0.0, np.nan, "not testable: the state is not called in these data")
+    return pd.DataFrame(rows, columns=["state", "n_parent", "n_called", "n_expected", "auroc_called", "note"])
 
 
 def _planted() -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pytest
 from scipy import sparse
 
 from stietime import cli, names, storage
+from stietime.cells.states.likeness import agreement
 from stietime.resources import read_markers
 from stietime.simulate.cohort import Sample, simulate_sample
 
@@ -267,6 +268,42 @@ def test_blocks_of_cells_change_no_score_and_no_call(cohort):
     for suffix in (".tsv", ".genes.tsv", ".examples.tsv"):
         whole = (cohort / "states").with_suffix(suffix)
         assert path.with_suffix(suffix).read_text() == whole.read_text(), suffix
+
+
+def profile(folder, output, *options):
+    words = [*inputs(folder), "--cell-types", folder / "cell_types.parquet", "--states"]
+    words += [folder / "states.parquet", "--output", output, "--profiles", output.with_suffix(".genes.tsv")]
+    return step("profile-states", *words, "--summary", output.with_suffix(".tsv"), *options)
+
+
+def test_other_genes_judge_the_cells_of_a_state(cohort, tmp_path):
+    assert profile(cohort, tmp_path / "likeness.parquet") == 0
+    found = storage.read_table(tmp_path / "likeness.parquet").set_index("cell")
+    states = storage.read_table(cohort / "states.parquet").set_index("cell")
+    summary = storage.read_table(tmp_path / "likeness.tsv").set_index("state")
+    assert list(summary.index) == list(names.STATES)
+    learned = [state for state in names.STATES if not str(summary.loc[state, "note"]).startswith("not test")]
+    assert "treg" in learned
+    for state in names.STATES:
+        judged = found[names.likeness_column(state)].notna()
+        expected = states[names.evidence_column(state)].notna() if state in learned else False
+        assert (judged == expected).all(), state
+    called = states["is_treg"].astype("boolean").fillna(value=False)
+    inside = found["likeness_treg"].notna()
+    samples = found.index.str.partition(":").get_level_values(0)[inside]
+    told = agreement(found["likeness_treg"][inside].to_numpy(float), called[inside].to_numpy(bool), samples)
+    assert float(summary.loc["treg", "auroc_called"]) == pytest.approx(told, abs=2e-3)
+    genes = storage.read_table(tmp_path / "likeness.genes.tsv")
+    own = read_markers().query("set_id == 'treg'")["gene"]
+    assert not genes.loc[genes["state"] == "treg", "gene"].isin(own).any()
+
+
+def test_blocks_and_threads_change_no_likeness(cohort, tmp_path):
+    assert profile(cohort, tmp_path / "whole.parquet") == 0
+    options = ("--compute", json.dumps({"block_gib": 1e-4}), "--threads", 2)
+    assert profile(cohort, tmp_path / "cut.parquet", *options) == 0
+    whole, cut = (storage.read_table(tmp_path / f"{name}.parquet") for name in ("whole", "cut"))
+    pd.testing.assert_frame_equal(whole, cut, atol=1e-5)
 
 
 @pytest.mark.parametrize(("block_gib", "threads"), [(1e-4, 1), (1e-4, 2), (0.5, 2)])

@@ -158,6 +158,26 @@ rule score_states:
         " {output.tables:q} 2> {log:q}"
 
 
+rule profile_states:
+    input:
+        counts=PLAN.each_sample("counts"),
+        quality=PLAN.each_sample("quality"),
+        cell_types=OUT.cell_types,
+        states=OUT.states,
+    output:
+        likeness=OUT.state_likeness,
+        profiles=OUT.state_profiles,
+        summary=OUT.state_agreement,
+    log:
+        OUT.log("profile_states"),
+    params:
+        flags=PLAN.flags("states", "compute"),
+    shell:
+        "stietime step profile-states --threads {threads} --counts {input.counts:q} --quality {input.quality:q}"
+        " --cell-types {input.cell_types:q} --states {input.states:q} {params.flags:q} --output {output.likeness:q}"
+        " --profiles {output.profiles:q} --summary {output.summary:q} 2> {log:q}"
+
+
 rule collect_cells:
     input:
         counts=PLAN.each_sample("counts"),

@@ -19,6 +19,7 @@ STEPS: Final = {
     "annotate": "give every cell a lineage and a type by marker sets",
     "validate-annotation": "compare the cell types with labels that were given",
     "score-states": "score the reviews' marker sets and call the states within their parent lineage",
+    "profile-states": "learn what else the cells of each state express, and judge cells by these genes",
     "collect-cells": "join what is known of every kept cell into one table",
     "compare": "compare fractions, signatures and genes between environments, patients as the unit",
     "weigh-claims": "give each claim of the reviews a verdict",

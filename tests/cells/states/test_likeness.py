@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 from stietime.cells.states.likeness import (
     MIN_CELLS,
     PSEUDO_CELLS,
+    PSEUDO_COUNT,
     TEMPERATURE,
     agreement,
     likeness,
@@ -51,11 +52,12 @@ def test_likeness_is_that_of_a_plain_loop_that_leaves_each_cell_out():
     weights, sums, found = learned(evidence, counts, samples)
     both = np.stack([weights.with_state, weights.without])
     average = (both @ dense).sum(axis=0)
-    pseudo = PSEUDO_CELLS * average.sum() / 60
+    added = np.maximum(PSEUDO_CELLS * average / 60, PSEUDO_COUNT)
+    depth = added / (average / average.sum())
     for cell in range(60):
         others = np.arange(60) != cell
-        profiles = both[:, others] @ dense[others] + pseudo * average / average.sum()
-        logs = np.log(profiles / profiles.sum(axis=1, keepdims=True))
+        profiles = both[:, others] @ dense[others]
+        logs = np.log((profiles + added) / (profiles.sum(axis=1, keepdims=True) + depth))
         assert found[cell] == pytest.approx(dense[cell] @ (logs[0] - logs[1]) / TEMPERATURE)
     # some cells at a time give the same
     parts = [np.arange(0, 25), np.arange(25, 60)]

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 TEMPERATURE: Final = 3.0  # genes are not independent: log-likelihoods are divided by this
-PSEUDO_CELLS: Final = 3.0  # as many average cells of the parent are added to either profile
+PSEUDO_CELLS: Final = 3.0  # as many average cells of the parent are added to either profile, of each gene
+PSEUDO_COUNT: Final = 1.0  # at least so many counts
 MIN_CELLS: Final = 20.0  # with and without the state, expected by the evidence
 N_GENES: Final = 15  # that the table shows, higher and lower each
 PROFILE_COLUMNS: Final = ("state", "gene", "log2_ratio", "per_10000_with", "per_10000_without")
@@ -117,7 +118,8 @@ def likeness(counts: csr_matrix, weights: CellWeights, sums: Floats, n_cells: in
 
     The counts of a cell are multinomial with the profile of the state or with the other:
     ``sum over genes of count log(share with / share without) / TEMPERATURE``. To either profile
-    `PSEUDO_CELLS` average cells are added, so that a gene that few cells show says little.
+    the average cell is added `PSEUDO_CELLS` times, of each gene at least `PSEUDO_COUNT` (a gamma prior), so
+    that a gene that few cells show says little.
 
     Parameters
     ----------
@@ -134,24 +136,25 @@ def likeness(counts: csr_matrix, weights: CellWeights, sums: Floats, n_cells: in
     -------
     One log-likelihood ratio per cell.
     """
-    pooled, pseudo = _pseudo_counts(sums, n_cells)
+    added, depths = _pseudo_counts(sums, n_cells)
     own_totals = np.asarray(counts.sum(axis=1)).ravel()
-    rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
+    rows, genes = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr)), counts.indices
     ratio = np.zeros(len(counts.data))
     for profile, weight, sign in zip(sums, (weights.with_state, weights.without), (1, -1), strict=True):
-        seen = profile[counts.indices] - weight[rows] * counts.data + pseudo * pooled[counts.indices]
-        depth = profile.sum() - weight * own_totals + pseudo
-        ratio += sign * np.log(seen / depth[rows])
+        seen = profile[genes] - weight[rows] * counts.data + added[genes]
+        depth = (profile.sum() - weight * own_totals)[rows] + depths[genes]
+        ratio += sign * np.log(seen / depth)
     summed = np.bincount(rows, weights=ratio * counts.data, minlength=counts.shape[0])
     return np.asarray(summed / TEMPERATURE)
 
 
-def _pseudo_counts(sums: Floats, n_cells: int) -> tuple[Floats, float]:
-    """Give the shares of the average cell, and how many counts are added of it."""
+def _pseudo_counts(sums: Floats, n_cells: int) -> tuple[Floats, Floats]:
+    """Give for each gene the counts that are added to either profile, and the depth that they stand for."""
     total = sums.sum(axis=0)
-    depth = float(total.sum())
-    weight = PSEUDO_CELLS * depth / max(n_cells, 1)
-    return (total + np.finfo(float).tiny) / max(depth, 1.0), max(weight, 1.0)
+    shares = np.maximum(total, _LEAST) / max(float(total.sum()), 1.0)
+    cells = PSEUDO_CELLS * float(total.sum()) / max(n_cells, 1)
+    added = np.maximum(cells * shares, PSEUDO_COUNT)
+    return added, added / shares
 
 
 def profile_table(sums: Floats, genes: pd.Index, n_cells: int) -> pd.DataFrame:
@@ -171,8 +174,8 @@ def profile_table(sums: Floats, genes: pd.Index, n_cells: int) -> pd.DataFrame:
     Up to `N_GENES` genes that are higher in the state and as many that are lower, the most telling first:
     gene, log2_ratio (shrunken as in `likeness`), per_10000_with, per_10000_without (counts per 10,000).
     """
-    pooled, pseudo = _pseudo_counts(sums, n_cells)
-    shares = (sums + pseudo * pooled) / (sums.sum(axis=1, keepdims=True) + pseudo)
+    added, depths = _pseudo_counts(sums, n_cells)
+    shares = (sums + added) / (sums.sum(axis=1, keepdims=True) + depths)
     log_ratio = np.log(shares[0] / shares[1])
     telling = sums[0] * log_ratio / np.sqrt(np.maximum(sums.sum(axis=0), 1.0))
     high, low = np.argsort(-telling, kind="stable"), np.argsort(telling, kind="stable")
