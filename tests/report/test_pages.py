@@ -21,6 +21,7 @@ COHORT_HEADINGS = (
     "Quality: which cells were dropped, and why", "What each lineage lost in each sample",
     "Embedding: all cells in one picture", "Clusters: how stable, whose cells, which genes",
     "Cell types", "States by environment", "States: what the calls rest on",
+    "States: what else their cells express",
     "Contrasts between environments and time points", "Claims of the reviews, weighed", "Tissue sections",
     "Planted beside recovered", "Methods, settings and provenance",
 )  # fmt: skip
@@ -176,7 +177,7 @@ def test_a_cohort_of_sections_only_has_no_failure(fabricated):
     assert [section.anchor for section in sections if section.failed] == []
     assert [section.anchor for section in sections] == ["summary", "samples", "sections", "methods", "absent"]
     assert "The sample sheet of this run lists no samples of dissociated cells." in html
-    assert "States by environment; States: what the calls rest on; Contrasts" in html
+    assert "States by environment; States: what the calls rest on; States: what else" in html
     assert "Not part of this cohort" in html
     assert "Tumour (TIME) of 2 patients: 2 tissue sections" in html
     assert "Planted beside recovered" not in html
