@@ -24,6 +24,7 @@ from stietime.cells.marker_sets import match_marker_sets, positions
 from stietime.cells.scores.signatures import score_signatures
 from stietime.h5ad_parts import read_frame
 from stietime.resources import read_markers
+from stietime.settings import Compute
 from stietime.steps.kept_cells import pair_kept
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def ours(path: Path, output: Path) -> None:
     genes = pd.Index(read_frame(path, "var", []).index)
     sets = match_marker_sets(read_markers(), genes)
     pairs, _ = pair_kept([path], [_quality_of(path)])
-    over = Blocks(plan_blocks(pairs, max_gib=0.5), "threads", THREADS)
+    over = Blocks(plan_blocks(pairs, max_gib=Compute().block_gib), "threads", THREADS)
     columns = positions(genes, genes)
     found = list(over.map(lambda block: _score_block(block, columns, genes, sets), over.blocks))
     pd.concat(found, ignore_index=True).to_parquet(output)

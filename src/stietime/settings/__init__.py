@@ -237,7 +237,7 @@ class ReportOptions(Section):
 class Compute(Section):
     """Where the steps over all cells compute, and with how much memory; no result depends on it."""
 
-    block_gib: Annotated[float, Field(gt=0)] = 0.5
+    block_gib: Annotated[float, Field(gt=0)] = 0.25
     """Memory of one block of cells, in GiB; every thread works on one block at a time."""
     dask_scheduler: str = "threads"
     """`threads`, `synchronous`, or the address of a Dask cluster whose workers see the same files."""
