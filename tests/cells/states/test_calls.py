@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from scipy.stats import nbinom
+from sklearn.metrics import roc_auc_score
 
 from stietime.cells.cell_types import cells_below, kinds_of
 from stietime.cells.marker_sets import match_marker_sets
@@ -14,6 +15,7 @@ from stietime.cells.states.calls import (
     N_MATCHED,
     call_state,
     discovery_threshold,
+    evidence_only,
     matched_genes,
     state_evidence,
 )
@@ -55,6 +57,16 @@ def call(counts, totals, genes, state=STATE, **options):
     drawn = matched_genes(shares, genes.get_indexer(list(state.genes)), genes.get_indexer(OTHERS))
     matched = pd.DataFrame(genes.to_numpy()[drawn], index=list(state.genes))
     return call_state(counts, totals, genes, state, matched, **options)
+
+
+def test_without_random_sets_there_is_evidence_and_no_call():
+    counts, totals, genes, truth = parent_cells(0.2)
+    found = evidence_only(counts, totals, genes, STATE)
+    assert not found.called.any()
+    assert np.isnan([found.threshold, found.threshold_without_gate]).all()
+    assert roc_auc_score(truth, found.evidence) > 0.95
+    whole = call(counts, totals, genes)
+    assert roc_auc_score(truth, found.evidence) <= roc_auc_score(truth, whole.evidence) + 0.02
 
 
 @pytest.mark.parametrize("share", [0.05, 0.25, 0.5])

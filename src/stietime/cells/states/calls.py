@@ -199,6 +199,31 @@ def call_state(
     return StateCall(called, evidence, threshold, strict)
 
 
+def evidence_only(
+    counts: csr_matrix, totals: Floats, genes: pd.Index, state: StateGenes, *, fold_change: float = 4.0
+) -> StateCall:
+    """Measure the evidence of a state against all cells of its parent, and call none.
+
+    For panels with too few genes to draw random sets from: without them nothing says which evidence is more
+    than chance, but cells can still be ranked.
+
+    Parameters
+    ----------
+    counts, totals, genes, state, fold_change
+        As in `call_state`.
+
+    Returns
+    -------
+    The evidence, with no call and no threshold (nan).
+    """
+    own = counts[:, positions(genes, state.genes)].toarray().astype(np.float64)
+    everyone = np.ones(len(totals), dtype=bool)
+    shares = _shares(own, totals, everyone)
+    weights = np.array(state.weights)
+    evidence = state_evidence(own, totals, shares, weights, fold_change).sum(axis=1)
+    return StateCall(~everyone, evidence, float("nan"), float("nan"))
+
+
 def _shares(counts: Floats, totals: Floats, cells: Mask) -> Floats:
     shares: Floats = counts[cells].sum(axis=0) / max(float(totals[cells].sum()), 1.0)
     return shares
