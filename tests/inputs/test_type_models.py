@@ -1,6 +1,7 @@
 """Models of CellTypist and labelled references, read and refused."""
 
 import pickle
+from pathlib import Path
 
 import anndata as ad
 import numpy as np
@@ -10,6 +11,8 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from stietime.cells.normalisation import log_normalise
+from stietime.cells.types.type_model import TypeModel
 from stietime.errors import InputError
 from stietime.inputs.read import ReadingOptions
 from stietime.inputs.type_models import read_celltypist, read_labelled, translate
@@ -92,3 +95,18 @@ def test_every_label_needs_a_name():
     assert translate(["nk", "NK cells"], {"NK cells": "nk"}, known, "m.pkl") == ["nk", "nk"]
     with pytest.raises(InputError, match="2 labels have no name here: 'A', 'B'"):
         translate(["B", "nk", "A"], {}, known, "m.pkl")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.InconsistentVersionWarning")
+def test_a_model_of_celltypist_says_what_celltypist_says():
+    folder = Path(__file__).parents[1] / "references" / "celltypist"
+    cells = pd.read_csv(folder / "cells.tsv", sep="\t", index_col="cell")
+    file = read_celltypist(folder / "model.pkl")
+    parts = (file.labels, file.genes, file.coefficients, file.intercepts, file.means, file.scales)
+    model = TypeModel(*parts).restricted(list(cells.columns))
+    counts = sparse.csr_matrix(cells[model.genes].to_numpy(dtype=float))
+    expression = log_normalise(counts, cell_totals=cells["total"].to_numpy(dtype=float))
+    expected = cells[[f"P({label})" for label in model.labels]].to_numpy()
+    np.testing.assert_allclose(model.probabilities(sparse.csr_matrix(expression)), expected, atol=1e-6)
+    assert expected.max(axis=1).min() > 0.3
+    assert len(set(expected.argmax(axis=1))) == len(model.labels)
