@@ -20,7 +20,8 @@ COHORT_HEADINGS = (
     "What this cohort is", "Samples and design", "Samples compared: verdicts and numbers",
     "Quality: which cells were dropped, and why", "What each lineage lost in each sample",
     "Embedding: all cells in one picture", "Clusters: how stable, whose cells, which genes",
-    "Cell types", "States by environment", "States: what the calls rest on",
+    "Cell types", "Copy numbers: which epithelial cells are malignant",
+    "States by environment", "States: what the calls rest on",
     "Contrasts between environments and time points", "Claims of the reviews, weighed", "Tissue sections",
     "Planted beside recovered", "Methods, settings and provenance",
 )  # fmt: skip

@@ -249,7 +249,9 @@ def _detection(expression: sparse.csr_matrix) -> NDArray[np.float64]:
 def _note(reference: _Reference, found: CopyNumbers) -> str:
     told = []
     if found.p > MAX_ORDER_P:
-        told.append("no cell is called: with genes in another order the mean profile is as strong")
+        told.append("no cell is called: with genes in another order the mean profile is about as strong")
     if reference.n_samples > 1:
-        told.append("compared with cells of other samples, whose other chemistry or handling can mislead")
+        told.append(
+            "compared with cells of other samples too; how these were handled can pass for copy numbers"
+        )
     return "; ".join(told)
