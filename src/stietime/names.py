@@ -48,6 +48,11 @@ KEPT: Final = "kept"  # the reason of a cell that is kept
 PROVISIONAL_LINEAGE: Final = "provisional_lineage"
 UNCLEAR: Final = "unclear"  # the provisional lineage of a cell whose markers do not tell
 
+# columns of the copy numbers that are inferred from expression
+COPY_NUMBER_SIGNAL: Final = "copy_number_signal"
+COPY_NUMBER_CORRELATION: Final = "copy_number_correlation"
+IS_MALIGNANT: Final = "is_malignant"
+
 # verdicts on a sample
 USABLE: Final = "usable"
 CAUTION: Final = "caution"
@@ -138,6 +143,10 @@ OUTPUT_PATHS: Final = {
     "annotation_confusion": "cohort/annotation_confusion.tsv",  # when the files hold given types
     "annotation_scores": "cohort/annotation_scores.tsv",
     "annotation_calibration": "cohort/annotation_calibration.tsv",
+    "copy_number": "cohort/copy_number.parquet",
+    "copy_number_samples": "cohort/copy_number.tsv",
+    "copy_number_arms": "cohort/copy_number_arms.tsv",
+    "copy_number_profile": "cohort/copy_number_profile.tsv",
     "states": "cohort/states.parquet",
     "state_rules": "cohort/state_rules.tsv",
     "state_genes": "cohort/state_genes.tsv",

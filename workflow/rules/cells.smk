@@ -139,6 +139,23 @@ rule validate_annotation:
         " --output {output:q} 2> {log:q}"
 
 
+rule infer_copy_number:
+    input:
+        counts=PLAN.each_sample("counts"),
+        quality=PLAN.each_sample("quality"),
+        cell_types=OUT.cell_types,
+    output:
+        cells=OUT.copy_number,
+        tables=[OUT.copy_number_samples, OUT.copy_number_arms, OUT.copy_number_profile],
+    log:
+        OUT.log("infer_copy_number"),
+    params:
+        flags=PLAN.flags("copy_number", "compute"),
+    shell:
+        "stietime step infer-copy-number --counts {input.counts:q} --quality {input.quality:q} --cell-types"
+        " {input.cell_types:q} {params.flags:q} --output {output.cells:q} --tables {output.tables:q} 2> {log:q}"
+
+
 rule score_states:
     input:
         counts=PLAN.each_sample("counts"),

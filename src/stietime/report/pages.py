@@ -9,6 +9,7 @@ from stietime.report import (
     sections_artefacts,
     sections_cells,
     sections_clusters,
+    sections_copy_number,
     sections_evidence,
     sections_overview,
     sections_profiles,
@@ -38,6 +39,7 @@ COHORT = (
     sections_cells.embedding,
     sections_clusters.clusters,
     sections_cells.cell_types,
+    sections_copy_number.copy_number,
     sections_cells.states,
     sections_evidence.evidence,
     sections_profiles.profiles,
@@ -57,6 +59,7 @@ SAMPLE = (
     sections_artefacts.ambient,
     sections_sample.embedding,
     sections_sample.cell_types,
+    sections_copy_number.copy_number_of_sample,
     sections_sample.states,
     sections_record.sample_settings,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 from importlib.resources import files
 from typing import Literal
 
@@ -12,8 +14,9 @@ Species = Literal["human", "mouse"]
 
 def _read(name: str) -> pd.DataFrame:
     path = files(__name__).joinpath(name)
-    with path.open("r", encoding="utf-8") as handle:
-        return pd.read_csv(handle, sep="\t", keep_default_na=False, quoting=3)
+    packed = path.read_bytes()
+    text = gzip.decompress(packed) if name.endswith(".gz") else packed
+    return pd.read_csv(io.BytesIO(text), sep="\t", keep_default_na=False, quoting=3)
 
 
 def read_markers(species: Species = "human") -> pd.DataFrame:
@@ -55,3 +58,23 @@ def read_gene_aliases(species: Species = "human") -> dict[str, str]:
     table = _read("gene_aliases.tsv")
     table = table[table["species"] == species]
     return dict(zip(table["alias"], table["symbol"], strict=True))
+
+
+def read_gene_positions(species: Species = "human") -> pd.DataFrame:
+    """Read where genes lie: those that code for proteins, and long non-coding genes with a name.
+
+    From Ensembl 95 (human, GRCh38) and GENCODE M23 (mouse, GRCm38), under their current symbols; how the
+    table was made stands in `resources/README.md`.
+
+    Parameters
+    ----------
+    species
+        Chooses the genome.
+
+    Returns
+    -------
+    One row per gene in the order of the genome: symbol, chromosome (1, 2, ... X, Y), arm (p or q; empty for
+    the mouse, whose chromosomes have one), start (base pair).
+    """
+    table = _read("gene_positions.tsv.gz").astype({"chromosome": str})
+    return table[table["species"] == species].drop(columns="species").reset_index(drop=True)

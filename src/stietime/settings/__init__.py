@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from stietime.settings.annotation import Annotation
 from stietime.settings.base import Fraction, Section
+from stietime.settings.copy_number import CopyNumber
 from stietime.settings.quality import Quality
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Clustering",
     "Comparison",
     "Compute",
+    "CopyNumber",
     "Inputs",
     "Integration",
     "Quality",
@@ -257,6 +259,7 @@ class Settings(Section):
     clustering: Clustering = Clustering()
     cluster_description: ClusterDescription = ClusterDescription()
     annotation: Annotation = Annotation()
+    copy_number: CopyNumber = CopyNumber()
     states: States = States()
     comparison: Comparison = Comparison()
     spatial: Spatial = Spatial()

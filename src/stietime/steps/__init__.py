@@ -18,6 +18,7 @@ STEPS: Final = {
     "describe-clusters": "say how stable the clusters are, whose cells they hold, and which genes mark them",
     "annotate": "give every cell a lineage and a type by marker sets",
     "validate-annotation": "compare the cell types with labels that were given",
+    "infer-copy-number": "infer copy numbers of epithelial cells from expression, and call malignant cells",
     "score-states": "score the reviews' marker sets and call the states within their parent lineage",
     "profile-states": "learn what else the cells of each state express, and judge cells by these genes",
     "collect-cells": "join what is known of every kept cell into one table",
