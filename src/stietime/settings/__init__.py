@@ -14,10 +14,12 @@ from pydantic import Field, model_validator
 
 from stietime.settings.annotation import Annotation
 from stietime.settings.base import Fraction, Section
+from stietime.settings.clones import Clones
 from stietime.settings.quality import Quality
 
 __all__ = [
     "Annotation",
+    "Clones",
     "ClusterDescription",
     "Clustering",
     "Comparison",
@@ -259,6 +261,7 @@ class Settings(Section):
     annotation: Annotation = Annotation()
     states: States = States()
     comparison: Comparison = Comparison()
+    clones: Clones = Clones()
     spatial: Spatial = Spatial()
     report: ReportOptions = ReportOptions()
     compute: Compute = Compute()

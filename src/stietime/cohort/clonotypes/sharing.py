@@ -163,7 +163,7 @@ def shared_by_chance(places: TwoPlaces) -> SharedByChance:
     total = n_first + n_second
     not_first = none_in(clones, n_first, total)
     not_second = none_in(clones, n_second, total)
-    shared = 1 - not_first - not_second
+    shared = np.maximum(0.0, 1 - not_first - not_second)
     # a clone with no cell in the first place has all its cells in the second
     lonely = not_first @ clones
     with np.errstate(invalid="ignore", divide="ignore"):
