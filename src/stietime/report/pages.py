@@ -8,6 +8,7 @@ from stietime import names
 from stietime.report import (
     sections_artefacts,
     sections_cells,
+    sections_clones,
     sections_clusters,
     sections_evidence,
     sections_overview,
@@ -40,6 +41,7 @@ COHORT = (
     sections_cells.states,
     sections_evidence.evidence,
     sections_statistics.contrasts,
+    sections_clones.clones,
     sections_statistics.claims,
     sections_tissue.sections,
     sections_statistics.planted,
