@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
         found, n_unknown = given_clones(pd.Series(dtype=object), barcodes), 0
     else:
         where = sample.receptors or sample.path
-        receptors, n_unknown = _matched(receptors, barcodes, where, settings.min_known_barcodes)
+        receptors, n_unknown = match_barcodes(receptors, barcodes, where, settings.min_known_barcodes)
         if receptors.clones is not None:
             require_names_of_patients(receptors.clones, where)
             found = given_clones(receptors.clones, barcodes)
@@ -103,10 +103,33 @@ def find_receptors(sample: Sample, settings: Clones, counts: Path) -> tuple[Rece
     return chains_of_cells(obs, counts)
 
 
-def _matched(
+def match_barcodes(
     receptors: Receptors, barcodes: pd.Index, where: object, min_known: float
 ) -> tuple[Receptors, int]:
-    """Write the file's barcodes as the sample does, and count those that it does not have."""
+    """Write a receptor file's barcodes as the sample does, and count those that the sample does not have.
+
+    Where not one is known, the `-1` that Cell Ranger puts behind barcodes is left out of account.
+
+    Parameters
+    ----------
+    receptors
+        Of the file.
+    barcodes
+        Of the sample's cells.
+    where
+        The file, for messages.
+    min_known
+        Smallest share of the file's cells that the sample must have.
+
+    Returns
+    -------
+    The receptors under the sample's barcodes, and the number of cells that the sample does not have.
+
+    Raises
+    ------
+    InputError
+        Fewer are known: the file is most likely that of another sample.
+    """
     theirs = receptors.barcodes
     known = theirs.isin(barcodes)
     if not known.any():  # a deposit may have lost what Cell Ranger puts behind barcodes, on either side

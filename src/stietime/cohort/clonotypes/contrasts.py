@@ -66,7 +66,7 @@ def clone_contrasts(table: pd.DataFrame, *, min_pairs: int, times: Times | None 
     Returns
     -------
     Columns of `COLUMNS`. Differences are tested by a moderated paired t (`p`) and exact sign flips
-    (`p_exact`); `q` is Benjamini and Hochberg's within contrast and index.
+    (`p_exact`); `q` is Benjamini and Hochberg's within contrast and index, whole samples and types apart.
     """
     times = times or Times()
     parts = [_tested(arms, min_pairs) for arms in _all_arms(table, times) if arms.first.size]
@@ -90,7 +90,11 @@ def _all_arms(table: pd.DataFrame, times: Times) -> Iterator[_Arms]:
             arms = (_of_place(part, index, place) for part in (after, before))
             yield _Arms(f"{AFTER_VS_BEFORE}:{place}", index, *arms)
     sharing = baseline[(baseline["index"] == SHARING) & with_blood]
-    for rows in (sharing, table[table["index"] == REPLACEMENT]):
+    whole = table["entity"] == ALL_CELLS
+    replaced = table[table["index"] == REPLACEMENT]
+    # whole samples vary less than their types: squeezed with them they would be tested too strictly
+    parts = (sharing[whole[sharing.index]], sharing[~whole[sharing.index]], replaced[whole[replaced.index]])
+    for rows in parts:
         if len(rows):
             index = str(rows["index"].iloc[0])
             yield _Arms(OBSERVED_VS_CHANCE, index, _wide(rows, "value"), _wide(rows, "expected"))
