@@ -128,6 +128,7 @@ OUTPUT_PATHS: Final = {
     "lineage_losses": "cells/{sample}/lineage_losses.tsv",
     "ambient": "cells/{sample}/ambient.tsv",
     "sample_quality": "cells/{sample}/sample_quality.tsv",
+    "receptors": "cells/{sample}/receptors.parquet",  # when the sheet or the files hold receptors
     "ambient_corrected": "cells/{sample}/ambient_corrected.h5ad",  # when quality.ambient_correction asks
     # one per cohort
     "samples": "cohort/samples.tsv",
@@ -158,6 +159,10 @@ OUTPUT_PATHS: Final = {
     "composition": "cohort/composition.tsv",
     "contrasts": "cohort/contrasts.tsv",
     "claims": "cohort/claims.tsv",
+    "clonotypes": "cohort/clonotypes.tsv",  # when the sheet or the files hold receptors
+    "clone_contrasts": "cohort/clone_contrasts.tsv",
+    "clones": "cohort/clones.parquet",
+    "receptor_counts": "cohort/receptor_counts.tsv",
     "sections": "cohort/sections.tsv",
     "planted": "cohort/planted.tsv",
     "cohort": "cohort/cohort.h5ad",

@@ -183,7 +183,8 @@ class Plan:
     @property
     def sources(self) -> list[str]:
         """All input files, each once, in the order of the sheet."""
-        return list(dict.fromkeys(path for sample in self.samples for path in _files_of(sample)))
+        receptors = [str(expand_path(sample.receptors)) for sample in self.samples if sample.receptors]
+        return list(dict.fromkeys([path for s in self.samples for path in _files_of(s)] + receptors))
 
     def options(self, group: str = "") -> Params:
         """Make a function that gives one group of options as JSON, or all of them.
@@ -230,6 +231,20 @@ class Plan:
         kinds = ("annotation_confusion", "annotation_scores", "annotation_calibration")
         return [getattr(self.outputs, kind) for kind in kinds] if given and self.cells else []
 
+    def receptor_files(self, wildcards: Any) -> list[str]:  # noqa: ANN401 - Snakemake's wildcards
+        """Give the file of a sample's receptors, if it has one."""
+        path = self._sample_of(wildcards).receptors
+        return [str(expand_path(path))] if path else []
+
+    @property
+    def clones(self) -> list[str]:
+        """The receptors of every sample and the tables of clones, where sheet or files hold receptors."""
+        named = any(sample.receptors for sample in self.samples)
+        if not self.cells or not (named or self.settings.clones.in_cells):
+            return []
+        kinds = ("clonotypes", "clone_contrasts", "clones", "receptor_counts")
+        return [*self.each_sample("receptors"), *(getattr(self.outputs, kind) for kind in kinds)]
+
     @property
     def truth(self) -> list[str]:
         """The table of planted values, when the cohort is simulated."""
@@ -245,6 +260,7 @@ class Plan:
         if self.cells:
             found += [getattr(self.outputs, kind) for kind in PER_COHORT]
         found += self.validation
+        found += self.clones
         if self.sections:
             found.append(self.outputs.sections)
         if self.truth and self.cells:

@@ -26,7 +26,7 @@ FORMATS: Final = {
 """Formats of input files, each with the modalities it can hold."""
 
 REQUIRED: Final = ("sample", "patient", "environment", "modality", "format", "path")
-NOT_CARRIED: Final = ("modality", "format", "path", "raw_path", "subset")
+NOT_CARRIED: Final = ("modality", "format", "path", "raw_path", "subset", "receptors")
 NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 VARIABLE: Final = re.compile(r"\$(?:\w+|\{[^}]*\})")
 TAKEN_NAME: Final = "index"  # the cohort report stands beside the samples' reports
@@ -37,10 +37,7 @@ TAKEN_COLUMNS: Final = re.compile(
 
 
 class Sample(BaseModel):
-    """One row of the sample sheet; an empty cell is "".
-
-    Further columns of the sheet are in `extra`.
-    """
+    """One row of the sample sheet; an empty cell is "", and further columns are in `extra`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -76,6 +73,8 @@ class Sample(BaseModel):
     """Rows of the file that belong to this sample, as `column=value; column=value`."""
     raw_path: str = ""
     """Unfiltered matrix of the same capture: a folder of an .mtx matrix, an .h5 or an .h5ad."""
+    receptors: str = ""
+    """T-cell receptors of the sample: AIRR rearrangements, Cell Ranger's contigs, or a table of clones."""
     extra: dict[str, str] = {}
     """Further columns of the sheet."""
 
@@ -270,9 +269,10 @@ def _name_errors(row: _Row, first: dict[str, _Row]) -> list[InputError]:
 
 def _combination_errors(row: _Row) -> list[InputError]:
     file_format, modality = row.values["format"], row.values["modality"]
-    if modality == names.SECTION and row.values.get("raw_path"):
-        what, fix = "a section has no empty droplets", "leave raw_path empty in the rows of sections"
-        return [InputError(what, row.where("raw_path"), fix)]
+    for column, what in (("raw_path", "no empty droplets"), ("receptors", "no receptors of single cells")):
+        if modality == names.SECTION and row.values.get(column):
+            fix = f"leave {column} empty in the rows of sections"
+            return [InputError(f"a section has {what}", row.where(column), fix)]
     holds = FORMATS.get(file_format, ())
     if not holds or modality not in names.MODALITIES or modality in holds:
         return []
@@ -283,7 +283,7 @@ def _combination_errors(row: _Row) -> list[InputError]:
 
 def _path_errors(row: _Row, made_in: Path | None, *, exists: bool) -> list[InputError]:
     errors = []
-    for column in ("path", "raw_path"):
+    for column in ("path", "raw_path", "receptors"):
         path = row.values.get(column, "")
         expanded = expand_path(path)
         undefined = VARIABLE.findall(str(expanded))

@@ -219,3 +219,19 @@ def test_an_unfiltered_matrix_is_opened_too(project, tmp_path, capsys):
     assert "sample s1: the unfiltered matrix has other genes: 3 of 8 are not in it, such as GENE5" in message
     assert "other.h5ad, named in samples.tsv, row 2, column raw_path" in message
     assert "s2" not in message
+
+
+def test_receptors_are_read_and_their_cells_looked_for(project, tmp_path, capsys):
+    write_h5ad(tmp_path / "a.h5ad", np.ones((4, 8)))
+    barcodes = ad.read_h5ad(tmp_path / "a.h5ad").obs_names
+    for name, cells in (("good", barcodes), ("bad", ["X", "Y"])):
+        rows = "".join(f"{cell}\tc{number}\n" for number, cell in enumerate(cells))
+        (tmp_path / f"{name}.tsv").write_text(f"cell\tmy_clone\n{rows}")
+    header = f"{HEADER}\treceptors"
+    clones = {"clone_column": "my_clone"}
+    config = project((*cells_row(), "good.tsv"), header=header, clones=clones)
+    assert main(["validate", "--configfile", str(config)]) == 0
+    capsys.readouterr()
+    message = refused(capsys, project((*cells_row(), "bad.tsv"), header=header, clones=clones))
+    assert "2 of the 2 cells with a receptor are not cells of the sample, such as X, Y" in message
+    assert "row 2, column receptors" in message

@@ -208,3 +208,19 @@ rule collect_cells:
     shell:
         "stietime step collect-cells --counts {input.counts:q} --clusters {input.clusters:q} --cell-types"
         " {input.cell_types:q} --states {input.states:q} --output {output.cells:q} 2> {log:q}"
+
+
+rule read_receptors:
+    input:
+        counts=OUT.counts,
+        receptors=PLAN.receptor_files,
+    output:
+        receptors=OUT.receptors,
+    log:
+        OUT.log("read_receptors/{sample}"),
+    params:
+        row=PLAN.row,
+        settings=PLAN.options("clones"),
+    shell:
+        "stietime step read-receptors --sample {params.row:q} --counts {input.counts:q} --settings"
+        " {params.settings:q} --output {output.receptors:q} 2> {log:q}"

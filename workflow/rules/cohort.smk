@@ -17,6 +17,24 @@ rule compare:
         " --contrasts {output.contrasts:q} 2> {log:q}"
 
 
+rule compare_clones:
+    input:
+        cells=OUT.cells,
+        receptors=PLAN.each_sample("receptors"),
+    output:
+        OUT.clonotypes,
+        OUT.clone_contrasts,
+        OUT.clones,
+        OUT.receptor_counts,
+    log:
+        OUT.log("compare_clones"),
+    params:
+        flags=PLAN.flags("clones", "comparison"),
+    shell:
+        "stietime step compare-clones --cells {input.cells:q} --receptors {input.receptors:q} {params.flags:q}"
+        " --output {output:q} 2> {log:q}"
+
+
 rule weigh_claims:
     input:
         contrasts=OUT.contrasts,

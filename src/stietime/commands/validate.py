@@ -119,6 +119,8 @@ def check_inputs(settings: Settings, samples: Iterable[Sample]) -> list[CheckedS
             checked.append(_checked(sample, prepared))
             column = "raw_path"
             _check_raw(settings, sample, prepared)
+            column = "receptors"
+            _check_receptors(settings, sample, prepared)
         except InputError as error:
             where = f"{error.where}, named in {sheet}, row {rows[sample.sample]}, column {column}"
             errors.append(InputError(f"sample {sample.sample}: {error.what}", where, error.fix))
@@ -199,6 +201,18 @@ def _check_raw(settings: Settings, sample: Sample, prepared: Prepared | None) ->
     barcodes = prepared.contents.obs.index[prepared.rows]
     symbols = prepared.genes.symbols[~prepared.genes.is_control]
     open_raw(sample.raw_file, barcodes, symbols, reading_options(sample, settings.inputs))
+
+
+def _check_receptors(settings: Settings, sample: Sample, prepared: Prepared | None) -> None:
+    """Read the receptors of a sample, where the sheet names a file of them, and look for its cells."""
+    from stietime.inputs.receptors import read_receptors
+    from stietime.steps.read_receptors import match_barcodes
+
+    if sample.receptors and prepared is not None:
+        path = expand_path(sample.receptors)
+        barcodes = prepared.contents.obs.index[prepared.rows].astype(object)
+        receptors = read_receptors(path, settings.clones.clone_column)
+        match_barcodes(receptors, barcodes, path, settings.clones.min_known_barcodes)
 
 
 def _open(sample: Sample, values: str) -> Contents | InputError:

@@ -8,6 +8,7 @@ from stietime import names
 from stietime.report import (
     sections_artefacts,
     sections_cells,
+    sections_clones,
     sections_clusters,
     sections_copy_number,
     sections_evidence,
@@ -44,6 +45,7 @@ COHORT = (
     sections_evidence.evidence,
     sections_profiles.profiles,
     sections_statistics.contrasts,
+    sections_clones.clones,
     sections_statistics.claims,
     sections_tissue.sections,
     sections_statistics.planted,

@@ -79,6 +79,7 @@ def record(results: Results) -> list[Block]:
         "has_sections": len(results.rows(names.SECTION)) > 0,
     }
     paragraphs = caption_text("methods", s=settings, **kinds).split("||")
+    paragraphs += [caption_text("methods_clones", s=settings)] if results.has("clonotypes") else []
     texts = [Text(paragraph) for paragraph in paragraphs if paragraph.strip()]
     return [*texts, settings_table(results), *_provenance(results), *_all_tables(results)]
 

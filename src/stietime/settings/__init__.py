@@ -14,11 +14,13 @@ from pydantic import Field, model_validator
 
 from stietime.settings.annotation import Annotation
 from stietime.settings.base import Fraction, Section
+from stietime.settings.clones import Clones
 from stietime.settings.copy_number import CopyNumber
 from stietime.settings.quality import Quality
 
 __all__ = [
     "Annotation",
+    "Clones",
     "ClusterDescription",
     "Clustering",
     "Comparison",
@@ -262,6 +264,7 @@ class Settings(Section):
     copy_number: CopyNumber = CopyNumber()
     states: States = States()
     comparison: Comparison = Comparison()
+    clones: Clones = Clones()
     spatial: Spatial = Spatial()
     report: ReportOptions = ReportOptions()
     compute: Compute = Compute()

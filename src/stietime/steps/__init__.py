@@ -23,6 +23,8 @@ STEPS: Final = {
     "profile-states": "learn what else the cells of each state express, and judge cells by these genes",
     "collect-cells": "join what is known of every kept cell into one table",
     "compare": "compare fractions, signatures and genes between environments, patients as the unit",
+    "read-receptors": "give every cell of a sample its T-cell receptor",
+    "compare-clones": "follow clones between environments, types and time points, patients as the unit",
     "weigh-claims": "give each claim of the reviews a verdict",
     "ingest-section": "read one tissue section, coordinates in micrometres",
     "assess-section": "measure every cell or spot of a section, and say which can be judged",
