@@ -24,8 +24,8 @@ from stietime.errors import InputError
 from stietime.h5ad_parts import read_frame
 from stietime.resources import read_gene_positions
 from stietime.settings import CopyNumber
-from stietime.steps.annotate import pair_kept, species_of
 from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
+from stietime.steps.kept_cells import pair_kept, species_of
 
 if TYPE_CHECKING:
     import argparse
