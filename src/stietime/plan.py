@@ -34,6 +34,7 @@ PER_SECTION = (
     "co_occurrence",
     "architecture",
     "spots",
+    *("infiltration", "structures", "capsule", "proximity", "structure_cells", "section_niches"),
     "section_report",
 )
 PER_COHORT = (
@@ -224,6 +225,11 @@ class Plan:
         return [getattr(self.outputs, kind) for kind in kinds] if given and self.cells else []
 
     @property
+    def niches(self) -> list[str]:
+        """The tables of the niches of all sections."""
+        return [self.outputs.niches, self.outputs.niche_numbers, self.outputs.niche_shares]
+
+    @property
     def truth(self) -> list[str]:
         """The table of planted values, when the cohort is simulated."""
         return [f"{self.settings.simulation.output_dir}/truth.tsv"] if self.settings.simulation else []
@@ -240,6 +246,7 @@ class Plan:
         found += self.validation
         if self.sections:
             found.append(self.outputs.sections)
+            found += self.niches
         if self.truth and self.cells:
             found.append(self.outputs.planted)
         return found
@@ -250,7 +257,7 @@ class Plan:
         own = [kind for kind in (PER_SAMPLE if name in self.cells else PER_SECTION) if "report" not in kind]
         cohort = [getattr(self.outputs, kind) for kind in PER_COHORT if kind != "cohort"]
         paths = [getattr(self.outputs, kind).format(sample=name, section=name) for kind in own]
-        return [*paths, *(cohort if name in self.cells else [])]
+        return [*paths, *(cohort if name in self.cells else self.niches)]
 
     @property
     def targets(self) -> list[str]:

@@ -17,6 +17,7 @@ from stietime.report import (
     sections_sample,
     sections_section,
     sections_statistics,
+    sections_structures,
     sections_tissue,
     sections_verdict,
 )
@@ -42,6 +43,7 @@ COHORT = (
     sections_statistics.contrasts,
     sections_statistics.claims,
     sections_tissue.sections,
+    sections_structures.niches,
     sections_statistics.planted,
     sections_record.record,
 )
@@ -64,6 +66,9 @@ SECTION = (
     sections_section.section_map,
     sections_section.section_cell_types,
     sections_section.architecture,
+    sections_structures.structures,
+    sections_structures.infiltration,
+    sections_structures.proximity,
     sections_section.neighbourhoods,
     sections_section.co_occurrence,
     sections_record.tissue_settings,

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from stietime.settings.annotation import Annotation
 from stietime.settings.base import Fraction, Section
 from stietime.settings.quality import Quality
+from stietime.settings.structures import Structures
 
 __all__ = [
     "Annotation",
@@ -31,6 +32,7 @@ __all__ = [
     "Simulation",
     "Spatial",
     "States",
+    "Structures",
     "expand_path",
 ]
 
@@ -260,6 +262,7 @@ class Settings(Section):
     states: States = States()
     comparison: Comparison = Comparison()
     spatial: Spatial = Spatial()
+    structures: Structures = Structures()
     report: ReportOptions = ReportOptions()
     compute: Compute = Compute()
 
