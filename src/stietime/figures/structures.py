@@ -127,7 +127,7 @@ def niche_composition(composition: pd.DataFrame) -> Figure:
     composition
         Niches x types, 0 to 1, names for reading.
     """
-    figure = new_figure(3.4 + 0.36 * composition.shape[1], 1.9 + 0.36 * len(composition))
+    figure = new_figure(3.4 + 0.36 * composition.shape[1], 2.6 + 0.36 * len(composition))
     axes = figure.subplots()
     values = composition.to_numpy(dtype=float)
     image = axes.imshow(values, cmap="Blues", vmin=0, vmax=max(0.5, float(values.max(initial=0))))
@@ -146,7 +146,7 @@ def niche_composition(composition: pd.DataFrame) -> Figure:
     axes.tick_params(length=0)
     for edge in axes.spines.values():
         edge.set_visible(False)
-    figure.colorbar(image, ax=axes, shrink=0.8).set_label("share of the cells around")
+    figure.colorbar(image, ax=axes).set_label("share")
     return figure
 
 

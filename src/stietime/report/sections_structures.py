@@ -19,7 +19,7 @@ from stietime.report.blocks import Block, Box, section
 from stietime.report.labels import label, lineage_colours, short_label
 from stietime.report.pictures import caption_text, picture
 from stietime.report.sections_cells import drawn_cells
-from stietime.report.sections_tissue import NO_REGION, spots_of
+from stietime.report.sections_tissue import NO_REGION, lineage_map_colours, spots_of
 from stietime.report.tables import facts_table, format_percent, table
 from stietime.tissue.compartments import TUMOUR_LINEAGES
 
@@ -85,21 +85,26 @@ def _map(results: Results, found: pd.DataFrame) -> Block:
     cells = results.table("structure_cells", [names.CELL, "structure", "structure_part", "in_tls"])
     spots = spots.merge(niche, on=names.CELL).merge(cells, on=names.CELL)
     spots["Niche"] = spots["niche_name"].map(niche_label, na_action="ignore").fillna(NO_NICHE)
-    panels = {
-        "Niche": niche_colours(results) | {NO_NICHE: GREY},
-        "Region": {**REGION_COLOURS, NO_REGION: GREY},
-    }
+    panels = {"Niche": niche_colours(results) | {NO_NICHE: GREY}}
+    has_region = bool((spots["Region"] != NO_REGION).any())
+    panels |= (
+        {"Region": {**REGION_COLOURS, NO_REGION: GREY}}
+        if has_region
+        else {"Lineage": lineage_map_colours(spots)}
+    )
     cores = spots.loc[spots["structure_part"] == "core", ["x_um", "y_um", "structure", "in_tls"]].rename(
         columns={"in_tls": "is_tls"}
     )
     drawn = drawn_cells(results, spots)
     n_tls = int((found["kind"] == "tls").sum())
+    second = "region" if has_region else "lineage"
     alt = (
-        f"Map of {len(drawn):,} cells coloured by {len(panels['Niche']) - 1} niches and by region; "
+        f"Map of {len(drawn):,} cells coloured by {len(panels['Niche']) - 1} niches and by {second}; "
         f"{len(found)} aggregates of B cells are outlined, {n_tls} of them tertiary lymphoid structures."
     )
     caption = caption_text(
-        "structure_map", n=len(spots), drawn=len(drawn), n_found=len(found), n_tls=n_tls,
+        "structure_map", has_region=has_region, n=len(spots), drawn=len(drawn),
+        n_found=len(found), n_tls=n_tls,
         spatial=results.settings.spatial, options=results.settings.structures,
     )  # fmt: skip
     sources = tuple(results.link(output) for output in ("section_niches", "structure_cells"))
@@ -210,7 +215,7 @@ def niches(results: Results) -> list[Block]:
     columns = [column for column in found.columns if column.startswith("share_")]
     composition = found.set_index("label")[columns]
     composition.columns = pd.Index([label(column.removeprefix("share_")) for column in columns])
-    composition = composition.loc[:, composition.max() >= 0.02].rename_axis(None)
+    composition = composition.loc[:, composition.max() >= 0.05].rename_axis(None)
     shares = results.table("niche_shares", ["section", "niche", "share"])
     shares["niche"] = shares["niche"].map(found.set_index("niche")["label"])
     square = shares.pivot_table(index="section", columns="niche", values="share", sort=False, dropna=False)

@@ -90,7 +90,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _windows(table: pd.DataFrame, types: Sequence[str], settings: Structures) -> windows.Windows:
-    codes = pd.Categorical(table[names.CELL_TYPE], categories=list(types)).codes.astype(np.int64)
+    codes = pd.Index(types).get_indexer(pd.Index(table[names.CELL_TYPE]))
     positions = table[["x_um", "y_um"]].to_numpy(dtype=float)
     return windows.windows(
         positions, codes, len(types), n_neighbours=settings.n_window, max_distance_um=settings.window_um

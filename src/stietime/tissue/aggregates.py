@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -166,14 +166,17 @@ def confidence_of(
     """
     rng = np.random.default_rng(seed)
     thinned = replace(definition, min_b_cells=round(_KEPT_SHARE * definition.min_b_cells))
+    held = np.flatnonzero((found.core >= 0) & is_b)
     again = np.zeros(found.n)
     for _ in range(_N_THINNINGS if found.n else 0):
         kept = rng.random(len(is_b)) < _KEPT_SHARE
-        pieces = _pieces(graph, is_b, kept, thinned, float(is_b.mean()))
-        for number in range(found.n):
-            left = pieces[(found.core == number) & is_b & kept]
-            most = np.bincount(left[left >= 0]).max(initial=0)
-            again[number] += most >= max(1.0, len(left) / 2)
+        left = held[kept[held]]
+        pieces = _pieces(graph, is_b, kept, thinned, float(is_b.mean()))[left]
+        n_left = np.bincount(found.core[left], minlength=found.n)
+        inside = pieces >= 0
+        shared = np.zeros((found.n, int(pieces.max(initial=-1)) + 2), dtype=np.int64)
+        np.add.at(shared, (found.core[left][inside], pieces[inside]), 1)
+        again += shared.max(axis=1) >= np.maximum(1.0, n_left / 2)
     return again / _N_THINNINGS
 
 
@@ -212,25 +215,39 @@ def describe_aggregates(
     """
     confidence = confidence_of(graph, cells.b, found, definition, seed)
     own_um2 = _area_around(positions, graph)
-    rows = []
+    core = np.flatnonzero(found.core >= 0)
+
+    everyone = np.ones(len(positions))
+    n_core, n_whole = _sums(found.core, everyone, found.n), _sums(found.rim, everyone, found.n)
+    n_b, n_t, n_dc = (_sums(found.rim, kind, found.n) for kind in (cells.b, cells.t, cells.dc))
     asks_dc = bool(cells.dc.any())
-    for number in range(found.n):
-        core, whole = found.core == number, found.rim == number
-        n_b, n_t, n_dc = (int((whole & kind).sum()) for kind in (cells.b, cells.t, cells.dc))
-        is_tls = n_t >= definition.min_t_cells and (n_dc > 0 or not asks_dc)
-        area = float(own_um2[core].sum())
-        middle = positions[core].mean(axis=0)
-        distances = distance_um[core]
-        rows.append(
-            (
-                f"{number + 1}", TLS if is_tls else B_AGGREGATE, *middle, int(core.sum()), n_b, n_t, n_dc,
-                float(cells.b[core].mean()), float(cells.t[whole].mean()), area / 1e6,
-                2 * float(np.sqrt(area / np.pi)),
-                float(np.median(distances)) if np.isfinite(distances).all() else np.nan,
-                confidence[number], "" if asks_dc else "the section has no dendritic cells: not asked for",
-            )
-        )  # fmt: skip
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    is_tls = (n_t >= definition.min_t_cells) & ((n_dc > 0) | (not asks_dc))
+    area = _sums(found.core, own_um2, found.n)
+    x, y = (_sums(found.core, positions[:, axis], found.n) / n_core for axis in (0, 1))
+    columns = {
+        "structure": [str(number + 1) for number in range(found.n)],
+        "kind": np.where(is_tls, TLS, B_AGGREGATE).astype(object),
+        "x_um": x,
+        "y_um": y,
+        "n_core": n_core.astype(int),
+        "n_b": n_b.astype(int),
+        "n_t": n_t.astype(int),
+        "n_dc": n_dc.astype(int),
+        "b_share": _sums(found.core, cells.b, found.n) / n_core,
+        "t_share": n_t / n_whole,
+        "area_mm2": area / 1e6,
+        "diameter_um": 2 * np.sqrt(area / np.pi),
+        "distance_to_boundary_um": pd.Series(distance_um[core]).groupby(found.core[core]).median().to_numpy(),
+        "confidence": confidence,
+        "note": "" if asks_dc else "the section has no dendritic cells: not asked for",
+    }
+    return pd.DataFrame(columns, columns=list(COLUMNS))
+
+
+def _sums(number: NDArray[np.int64], weight: NDArray[Any], n: int) -> NDArray[np.float64]:
+    """Sum a weight over the cells of each aggregate; negative numbers are outside."""
+    held = number >= 0
+    return np.bincount(number[held], weights=weight[held].astype(float), minlength=n)
 
 
 def _area_around(positions: NDArray[np.float64], graph: csr_array) -> NDArray[np.float64]:
