@@ -247,7 +247,7 @@ def _spleen() -> list[Figure]:
     core = found.core >= 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     width = float(np.ptp(positions[:, 0])) + 10
-    copies = np.concatenate([positions + [copy * width, 0] for copy in range(4)])
+    copies = np.concatenate([positions + np.array([copy * width, 0.0]) for copy in range(4)])
     fourfold, _, _ = _timed(copies, pd.concat([types] * 4, ignore_index=True))
     share = float(table["b_share"].mean())
     in_niche = float((given[core] == b_niche).mean())
