@@ -76,8 +76,10 @@ rule find_structures:
     params:
         flags=PLAN.flags("structures", "spatial"),
     shell:
-        "stietime step find-structures --spots {input:q} {params.flags:q} --infiltration {output[0]:q} --structures"
-        " {output[1]:q} --capsule {output[2]:q} --proximity {output[3]:q} --cells {output[4]:q} 2> {log:q}"
+        "stietime step find-structures --spots {input.spots:q} {params.flags:q}"
+        " --infiltration {output.infiltration:q} --structures {output.structures:q}"
+        " --capsule {output.capsule:q} --proximity {output.proximity:q}"
+        " --cells {output.cells:q} 2> {log:q}"
 
 
 rule find_niches:
