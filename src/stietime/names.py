@@ -164,6 +164,9 @@ OUTPUT_PATHS: Final = {
     "clones": "cohort/clones.parquet",
     "receptor_counts": "cohort/receptor_counts.tsv",
     "sections": "cohort/sections.tsv",
+    "niches": "cohort/niches.tsv",
+    "niche_numbers": "cohort/niche_numbers.tsv",
+    "niche_shares": "cohort/niche_shares.tsv",
     "planted": "cohort/planted.tsv",
     "cohort": "cohort/cohort.h5ad",
     # one per sample of modality `section`
@@ -174,6 +177,12 @@ OUTPUT_PATHS: Final = {
     "co_occurrence": "sections/{section}/co_occurrence.tsv",
     "architecture": "sections/{section}/architecture.tsv",
     "spots": "sections/{section}/spots.parquet",
+    "infiltration": "sections/{section}/infiltration.tsv",
+    "structures": "sections/{section}/structures.tsv",
+    "capsule": "sections/{section}/capsule.tsv",
+    "proximity": "sections/{section}/proximity.tsv",
+    "structure_cells": "sections/{section}/structure_cells.parquet",
+    "section_niches": "sections/{section}/niches.parquet",
     # reports and the record of the run
     "sample_report": "reports/{sample}.html",
     "section_report": "reports/{section}.html",

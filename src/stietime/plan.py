@@ -34,6 +34,7 @@ PER_SECTION = (
     "co_occurrence",
     "architecture",
     "spots",
+    *("infiltration", "structures", "capsule", "proximity", "structure_cells", "section_niches"),
     "section_report",
 )
 PER_COHORT = (
@@ -246,6 +247,11 @@ class Plan:
         return [*self.each_sample("receptors"), *(getattr(self.outputs, kind) for kind in kinds)]
 
     @property
+    def niches(self) -> list[str]:
+        """The tables of the niches of all sections."""
+        return [self.outputs.niches, self.outputs.niche_numbers, self.outputs.niche_shares]
+
+    @property
     def truth(self) -> list[str]:
         """The table of planted values, when the cohort is simulated."""
         return [f"{self.settings.simulation.output_dir}/truth.tsv"] if self.settings.simulation else []
@@ -263,6 +269,7 @@ class Plan:
         found += self.clones
         if self.sections:
             found.append(self.outputs.sections)
+            found += self.niches
         if self.truth and self.cells:
             found.append(self.outputs.planted)
         return found
@@ -273,7 +280,7 @@ class Plan:
         own = [kind for kind in (PER_SAMPLE if name in self.cells else PER_SECTION) if "report" not in kind]
         cohort = [getattr(self.outputs, kind) for kind in PER_COHORT if kind != "cohort"]
         paths = [getattr(self.outputs, kind).format(sample=name, section=name) for kind in own]
-        return [*paths, *(cohort if name in self.cells else [])]
+        return [*paths, *(cohort if name in self.cells else self.niches)]
 
     @property
     def targets(self) -> list[str]:

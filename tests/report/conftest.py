@@ -13,6 +13,7 @@ import pytest
 from tests.report.fabricated_clusters import cluster_tables
 from tests.report.fabricated_copy_numbers import copy_number_tables
 from tests.report.fabricated_quality import quality_of, write_quality
+from tests.report.fabricated_structures import niche_tables, structure_tables
 
 from stietime import names
 from stietime.report.results import Results
@@ -267,6 +268,8 @@ def _write_section(folder: Path, section: str, rng: np.random.Generator) -> dict
         "n_cells": N_SPOTS, "n_isolated": 2, "note": "",
     }  # fmt: skip
     write_table(pd.DataFrame([row]), here / "architecture.tsv")
+    for output, frame in structure_tables(spots, rng).items():
+        write_table(frame, folder / names.OUTPUT_PATHS[output].format(section=section))
     return row
 
 
@@ -280,6 +283,8 @@ def fabricate(folder: Path) -> Fabricated:
     _write_cohort(folder, sheet, pd.concat(kept), rng)
     rows = [_write_section(folder, section, rng) for section in ("s1", "s2")]
     write_table(pd.DataFrame(rows), folder / names.OUTPUT_PATHS["sections"])
+    for output, frame in niche_tables(("s1", "s2")).items():
+        write_table(frame, folder / names.OUTPUT_PATHS[output])
     record = {
         "stietime": "0", "git_commit": "abc", "packages": {"numpy": "2"}, "settings": {},
         "inputs": [{"path": "x.h5ad", "sha256": "00"}],

@@ -24,7 +24,7 @@ COHORT_HEADINGS = (
     "States by environment", "States: what the calls rest on",
     "States: what else their cells express",
     "Contrasts between environments and time points", "Claims of the reviews, weighed", "Tissue sections",
-    "Planted beside recovered", "Methods, settings and provenance",
+    "Niches across the sections", "Planted beside recovered", "Methods, settings and provenance",
 )  # fmt: skip
 VOID = {"meta", "link", "img", "input", "br", "hr"}
 N_CLAIMS = 516
@@ -176,7 +176,14 @@ def test_a_cohort_of_sections_only_has_no_failure(fabricated):
         fabricated.path(output).unlink()
     html, sections = cohort_page(only.open(simulation=None))
     assert [section.anchor for section in sections if section.failed] == []
-    assert [section.anchor for section in sections] == ["summary", "samples", "sections", "methods", "absent"]
+    assert [section.anchor for section in sections] == [
+        "summary",
+        "samples",
+        "sections",
+        "niches",
+        "methods",
+        "absent",
+    ]
     assert "The sample sheet of this run lists no samples of dissociated cells." in html
     assert "States by environment; States: what the calls rest on; States: what else" in html
     assert "Not part of this cohort" in html
@@ -189,7 +196,7 @@ def test_a_cohort_of_cells_only_has_no_failure(fabricated):
     html, sections = cohort_page(type(fabricated)(fabricated.folder, sheet).open())
     assert not any(section.failed for section in sections)
     assert "sections" not in [section.anchor for section in sections]
-    assert "Left out for that reason: Tissue sections." in html
+    assert "Left out for that reason: Tissue sections; Niches across the sections." in html
 
 
 def test_a_cohort_without_time_points_and_batches_has_no_failure(fabricated):

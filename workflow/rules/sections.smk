@@ -62,6 +62,44 @@ rule find_neighbourhoods:
         " {output.co_occurrence:q} --architecture {output.architecture:q} --spots {output.spots:q} 2> {log:q}"
 
 
+rule find_structures:
+    input:
+        spots=OUT.spots,
+    output:
+        infiltration=OUT.infiltration,
+        structures=OUT.structures,
+        capsule=OUT.capsule,
+        proximity=OUT.proximity,
+        cells=OUT.structure_cells,
+    log:
+        OUT.log("find_structures/{section}"),
+    params:
+        flags=PLAN.flags("structures", "spatial"),
+    shell:
+        "stietime step find-structures --spots {input.spots:q} {params.flags:q}"
+        " --infiltration {output.infiltration:q} --structures {output.structures:q}"
+        " --capsule {output.capsule:q} --proximity {output.proximity:q}"
+        " --cells {output.cells:q} 2> {log:q}"
+
+
+rule find_niches:
+    input:
+        spots=PLAN.each_section("spots"),
+    output:
+        niches=OUT.niches,
+        numbers=OUT.niche_numbers,
+        shares=OUT.niche_shares,
+        cells=PLAN.each_section("section_niches"),
+    log:
+        OUT.log("find_niches"),
+    params:
+        settings=PLAN.options("structures"),
+    shell:
+        "stietime step find-niches --spots {input.spots:q} --settings {params.settings:q} --niches"
+        " {output.niches:q} --numbers {output.numbers:q} --shares {output.shares:q} --cells {output.cells:q}"
+        " 2> {log:q}"
+
+
 rule compare_sections:
     input:
         architecture=PLAN.each_section("architecture"),

@@ -53,7 +53,9 @@ def _map_dot(spots: pd.DataFrame, inches: float) -> float:
 
 
 @styled
-def section_maps(spots: pd.DataFrame, panels: Mapping[str, Mapping[str, str]]) -> Figure:
+def section_maps(
+    spots: pd.DataFrame, panels: Mapping[str, Mapping[str, str]], *, legend_columns: int = LEGEND_COLUMNS
+) -> Figure:
     """Draw a section once per column, each cell a dot at its place, with a scale bar.
 
     Parameters
@@ -62,10 +64,12 @@ def section_maps(spots: pd.DataFrame, panels: Mapping[str, Mapping[str, str]]) -
         One row per cell or spot: x_um, y_um and the columns to colour by (strings).
     panels
         For each column its values with their colours, in the order of the legend.
+    legend_columns
+        Columns of a legend; fewer for long names.
     """
     shape = float(np.ptp(spots["y_um"]) / max(float(np.ptp(spots["x_um"])), 1.0))
     height = float(np.clip(4.4 * shape, 2.0, 7.0))
-    lines = max(-(-len(colours) // LEGEND_COLUMNS) for colours in panels.values())
+    lines = max(-(-len(colours) // legend_columns) for colours in panels.values())
     legend_height = 0.25 + 0.19 * lines
     figure = new_figure(4.6 * len(panels), height + 0.6 + legend_height)
     grid = figure.subplots(2, len(panels), squeeze=False, height_ratios=[height + 0.6, legend_height])
@@ -74,16 +78,16 @@ def section_maps(spots: pd.DataFrame, panels: Mapping[str, Mapping[str, str]]) -
         _map(axes, spots, column, colours, dot)
         _scale_bar(axes, float(np.ptp(spots["x_um"])))
         axes.set_title(column)
-        _map_legend(below, spots[column].value_counts(), colours)
+        _map_legend(below, spots[column].value_counts(), colours, legend_columns)
     return figure
 
 
-def _map_legend(axes: Axes, numbers: pd.Series, colours: Mapping[str, str]) -> None:
+def _map_legend(axes: Axes, numbers: pd.Series, colours: Mapping[str, str], columns: int) -> None:
     bare(axes)
     for value, colour in colours.items():
         if numbers.get(value, 0):
             axes.scatter([], [], c=colour, s=28, linewidths=0, label=f"{value} ({numbers[value]:,})")
-    axes.legend(loc="upper center", ncols=LEGEND_COLUMNS, fontsize=8, handletextpad=0.2, columnspacing=0.8)
+    axes.legend(loc="upper center", ncols=columns, fontsize=8, handletextpad=0.2, columnspacing=0.8)
 
 
 @styled

@@ -20,6 +20,7 @@ from stietime.report import (
     sections_sample,
     sections_section,
     sections_statistics,
+    sections_structures,
     sections_tissue,
     sections_verdict,
 )
@@ -48,6 +49,7 @@ COHORT = (
     sections_clones.clones,
     sections_statistics.claims,
     sections_tissue.sections,
+    sections_structures.niches,
     sections_statistics.planted,
     sections_record.record,
 )
@@ -71,6 +73,9 @@ SECTION = (
     sections_section.section_map,
     sections_section.section_cell_types,
     sections_section.architecture,
+    sections_structures.structures,
+    sections_structures.infiltration,
+    sections_structures.proximity,
     sections_section.neighbourhoods,
     sections_section.co_occurrence,
     sections_record.tissue_settings,

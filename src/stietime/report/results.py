@@ -69,6 +69,15 @@ JOBS = {
     "co_occurrence": "find_neighbourhoods/{section}",
     "architecture": "find_neighbourhoods/{section}",
     "spots": "find_neighbourhoods/{section}",
+    "infiltration": "find_structures/{section}",
+    "structures": "find_structures/{section}",
+    "capsule": "find_structures/{section}",
+    "proximity": "find_structures/{section}",
+    "structure_cells": "find_structures/{section}",
+    "section_niches": "find_niches",
+    "niches": "find_niches",
+    "niche_numbers": "find_niches",
+    "niche_shares": "find_niches",
     "provenance": "record_provenance",
 }
 

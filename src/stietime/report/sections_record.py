@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stietime.report.results import Results
 
 CELL_GROUPS = ("inputs", "quality", "integration", "clustering", "annotation", "states")
-SECTION_GROUPS = ("inputs", "annotation", "spatial")
+SECTION_GROUPS = ("inputs", "annotation", "spatial", "structures")
 
 
 def option_rows(group: Section, prefix: str = "") -> Iterator[dict[str, str]]:

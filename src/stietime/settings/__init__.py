@@ -17,6 +17,7 @@ from stietime.settings.base import Fraction, Section
 from stietime.settings.clones import Clones
 from stietime.settings.copy_number import CopyNumber
 from stietime.settings.quality import Quality
+from stietime.settings.structures import Structures
 
 __all__ = [
     "Annotation",
@@ -35,6 +36,7 @@ __all__ = [
     "Simulation",
     "Spatial",
     "States",
+    "Structures",
     "expand_path",
 ]
 
@@ -266,6 +268,7 @@ class Settings(Section):
     comparison: Comparison = Comparison()
     clones: Clones = Clones()
     spatial: Spatial = Spatial()
+    structures: Structures = Structures()
     report: ReportOptions = ReportOptions()
     compute: Compute = Compute()
 

@@ -30,6 +30,8 @@ STEPS: Final = {
     "assess-section": "measure every cell or spot of a section, and say which can be judged",
     "map-cells": "give every cell of a section a type",
     "find-neighbourhoods": "measure enrichment, co-occurrence and architecture of a section",
+    "find-structures": "find lymphoid structures, a capsule and who lies how deep in the tumour of a section",
+    "find-niches": "find niches that all sections share",
     "compare-sections": "put the sections side by side",
     "check-simulation": "put planted beside recovered values of a simulated cohort",
     "export": "assemble the cohort into one h5ad",
