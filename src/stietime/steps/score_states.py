@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +18,10 @@ from stietime.cells.cell_types import cells_below
 from stietime.cells.marker_sets import match_marker_sets, positions
 from stietime.cells.states.calls import N_MATCHED, StateCall, call_state, matched_genes
 from stietime.cells.states.evidence import EXAMPLE_COLUMNS, GENE_COLUMNS, describe_genes, example_cells
+from stietime.cells.states.further_rules import EVERY_RULE, keep_the_likelier
+from stietime.cells.states.nucleated import nucleated_evidence, require_nucleus, stage_coverage, stage_genes
 from stietime.cells.states.rule_table import rule_table
-from stietime.cells.states.rules import RULES, StateGenes, StateRule, describe_rule, informative_genes
+from stietime.cells.states.rules import StateGenes, StateRule, describe_rule, informative_genes
 from stietime.h5ad_parts import read_frame
 from stietime.settings import States
 from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
@@ -53,22 +55,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass
 class _State:
-    """A state on its way to being called; `note` says why it is not testable."""
+    """A state on its way to being called; `note` says why it is not testable.
+
+    `place` and `outside_place` are those of its parent, and of the cells outside it, among `_groups`; `own`
+    and `totals` are the counts of its genes in the parent's cells.
+    """
 
     rule: StateRule
     genes: StateGenes
     parent: Mask
     outside: Mask
+    place: int = -1
+    outside_place: int = -1
+    stage_genes: tuple[str, ...] = ()
     note: str = ""
     matched: pd.DataFrame = field(default_factory=pd.DataFrame)
+    own: sparse.csr_matrix | None = None
+    totals: NDArray[np.float64] | None = None
     call: StateCall | None = None
+    n_likelier: int = 0
     genes_shown: pd.DataFrame = field(default_factory=pd.DataFrame)
     examples: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def columns(self) -> pd.Index:
         """The genes that the call is made from."""
-        return pd.Index(dict.fromkeys([*self.genes.genes, *self.matched.to_numpy().ravel()]), dtype=object)
+        drawn = self.matched.to_numpy().ravel()
+        return pd.Index(dict.fromkeys([*self.genes.genes, *self.stage_genes, *drawn]), dtype=object)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -82,9 +95,7 @@ def run(arguments: argparse.Namespace) -> None:
     cohort = survey(arguments)
     sets = match_marker_sets(cohort.markers, cohort.genes)
     states = _new_states(cohort)
-    # behind the parents of the states, the cells that are outside of them
-    groups = [*(state.parent for state in states), *(state.outside for state in states)]
-    scored = score_cells(cohort, sets, groups, settings)
+    scored = score_cells(cohort, sets, _groups(states), settings)
     _choose_random_genes(states, scored.sums, cohort, settings)
     _call(states, scored.sums, cohort, settings)
     table = scored.scores.rename(columns=names.score_column)
@@ -111,26 +122,39 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _new_states(cohort: Cohort) -> list[_State]:
     parents = cohort.markers.groupby("set_id")["parent"].first()
-    lineages = cohort.types[names.LINEAGE].to_numpy(dtype=object)
+    lineages, present = cohort.types[names.LINEAGE].to_numpy(dtype=object), frozenset(cohort.genes)
     return [
         _State(
             rule=rule,
-            genes=informative_genes(rule, cohort.markers, cohort.genes),
+            genes=informative_genes(rule, cohort.markers, present),
             parent=cells_below(rule.parent, cohort.kinds, parents, unresolved=rule.unresolved),
             outside=np.asarray((lineages != rule.parent) & (lineages != names.UNKNOWN)),
+            stage_genes=tuple(stage_genes(cohort.genes)) if rule.nucleated else (),
         )
-        for rule in RULES
+        for rule in EVERY_RULE
     ]
+
+
+def _groups(states: list[_State]) -> list[Mask]:
+    """List the cells whose counts are summed, each group once: parents, and what is outside of some."""
+    groups: dict[bytes, Mask] = {}
+    for state in states:
+        groups.setdefault(state.parent.tobytes(), state.parent)
+        state.place = list(groups).index(state.parent.tobytes())
+        if state.rule.reference == "outside":
+            groups.setdefault(state.outside.tobytes(), state.outside)
+            state.outside_place = list(groups).index(state.outside.tobytes())
+    return list(groups.values())
 
 
 def _choose_random_genes(states: list[_State], sums: GeneSums, cohort: Cohort, settings: States) -> None:
     """Choose genes for the random sets of each state, or note why it cannot be called."""
     candidates = np.flatnonzero(~cohort.genes.isin(cohort.markers["gene"]))
-    for place, state in enumerate(states):
+    for state in states:
         state.note = _obstacle(state, settings, len(candidates))
         if not state.note:
             targets = positions(cohort.genes, state.genes.genes)
-            drawn = matched_genes(sums.shares(place), targets, candidates)
+            drawn = matched_genes(sums.shares(state.place), targets, candidates)
             state.matched = pd.DataFrame(cohort.genes.to_numpy()[drawn], index=list(state.genes.genes))
 
 
@@ -142,41 +166,92 @@ def _obstacle(state: _State, settings: States, n_candidates: int) -> str:
         return f"not testable: {state.genes.coverage:.0%} of the positive genes are in the data"
     if state.rule.reference == "outside" and n_outside < settings.min_parent_cells:
         return f"not testable: {n_outside} cells of other lineages to compare with"
+    if state.rule.nucleated and stage_coverage(state.stage_genes) < settings.min_coverage:
+        told = stage_coverage(state.stage_genes)
+        return f"not testable: {told:.0%} of the genes that tell nucleated cells are in the data"
     if n_candidates < N_MATCHED:
         return f"not testable: {n_candidates} genes for random sets"
     return ""
 
 
 def _call(states: list[_State], sums: GeneSums, cohort: Cohort, settings: States) -> None:
-    """Read the genes of each state in its parent cells, and call it."""
-    testable = [(place, state) for place, state in enumerate(states) if not state.note]
-    if not testable:
+    """Read the genes of the states in each parent's cells, once for all its states, and call them."""
+    parents: dict[int, list[_State]] = {}
+    for state in states:
+        if not state.note:
+            parents.setdefault(state.place, []).append(state)
+    if not parents:
         return
-    wanted = [positions(cohort.genes, state.columns) for _, state in testable]
-    parents = tasks(cohort, [state.parent for _, state in testable])
-    parts = list(cohort.over.map(partial(_genes_of_block, wanted), parents))
+    together = list(parents.values())
+    columns = [
+        pd.Index(dict.fromkeys(g for s in of_one for g in s.columns), dtype=object) for of_one in together
+    ]
+    wanted = [positions(cohort.genes, of_parent) for of_parent in columns]
+    cut = tasks(cohort, [of_one[0].parent for of_one in together])
+    parts = list(cohort.over.map(partial(_genes_of_block, wanted), cut))
     environment = _environments(cohort)
-    for (place, state), of_state in zip(testable, zip(*parts, strict=True), strict=True):
-        outside = pd.Series(sums.shares(len(states) + place), index=cohort.genes)
-        counts = sparse.csr_matrix(sparse.vstack([counts for counts, _ in of_state], format="csr"))
-        cell_totals = np.concatenate([cell_totals for _, cell_totals in of_state])
-        state.call = call_state(
-            counts,
-            cell_totals,
-            state.columns,
-            state.genes,
-            state.matched,
-            reference_shares=outside if state.rule.reference == "outside" else None,
-            min_odds=state.rule.min_odds,
-            fold_change=settings.fold_change,
-            false_call_rate=settings.false_call_rate,
-            false_discovery_rate=settings.false_discovery_rate,
-            seed=settings.seed,
-        )
-        own = sparse.csr_matrix(counts[:, positions(state.columns, state.genes.genes)])
-        where, cells = environment[state.parent], cohort.types.index[state.parent]
-        state.genes_shown = describe_genes(own, cell_totals, state.genes, state.call.called, where)
-        state.examples = example_cells(cells, own, cell_totals, state.genes, state.call, where)
+    for of_one, genes, of_parent in zip(together, columns, zip(*parts, strict=True), strict=True):
+        counts = sparse.csr_matrix(sparse.vstack([counts for counts, _ in of_parent], format="csr"))
+        cell_totals = np.concatenate([cell_totals for _, cell_totals in of_parent])
+        for state in of_one:
+            own = sparse.csr_matrix(counts[:, positions(genes, state.columns)])
+            _call_one(state, own, cell_totals, sums, cohort, settings)
+        _settle(of_one)
+        for state in of_one:
+            _describe(state, environment, cohort)
+
+
+def _call_one(
+    state: _State,
+    counts: sparse.csr_matrix,
+    totals: NDArray[np.float64],
+    sums: GeneSums,
+    cohort: Cohort,
+    settings: States,
+) -> None:
+    """Call one state from the counts of its columns in its parent's cells."""
+    outside = state.rule.reference == "outside"
+    state.call = call_state(
+        counts,
+        totals,
+        state.columns,
+        state.genes,
+        state.matched,
+        reference_shares=pd.Series(sums.shares(state.outside_place), index=cohort.genes) if outside else None,
+        min_odds=state.rule.min_odds,
+        fold_change=settings.fold_change,
+        false_call_rate=settings.false_call_rate,
+        false_discovery_rate=settings.false_discovery_rate,
+        seed=settings.seed,
+    )
+    if state.rule.nucleated:
+        state.call = require_nucleus(state.call, nucleated_evidence(counts, totals, state.columns))
+    state.own = sparse.csr_matrix(counts[:, positions(state.columns, state.genes.genes)])
+    state.totals = totals
+
+
+def _settle(states: list[_State]) -> None:
+    """Leave each cell the likelier of two states of one parent that exclude each other."""
+    calls = {state.rule.state: state.call for state in states if state.call is not None}
+    kept = keep_the_likelier(
+        {name: call.called for name, call in calls.items()},
+        {name: call.evidence for name, call in calls.items()},
+    )
+    for state in states:
+        if state.call is not None:
+            called = kept[state.rule.state]
+            state.n_likelier = int(state.call.called.sum() - called.sum())
+            state.call = replace(state.call, called=called)
+
+
+def _describe(state: _State, environment: pd.Index, cohort: Cohort) -> None:
+    """Make the tables of a state's genes and of example cells."""
+    if state.call is None or state.own is None or state.totals is None:
+        return
+    where, cells = environment[state.parent], cohort.types.index[state.parent]
+    state.genes_shown = describe_genes(state.own, state.totals, state.genes, state.call.called, where)
+    state.examples = example_cells(cells, state.own, state.totals, state.genes, state.call, where)
+    state.own = state.totals = None
 
 
 def _environments(cohort: Cohort) -> pd.Index:
@@ -211,8 +286,8 @@ def _calls(states: list[_State], n_cells: int) -> dict[str, pd.Series]:
 
     Evidence is there for the cells of the parent only.
     """
-    evidence = {name: np.full(n_cells, np.nan, dtype=np.float32) for name in names.STATES}
-    found = {name: pd.array([pd.NA] * n_cells, dtype="boolean") for name in names.STATES}
+    evidence = {name: np.full(n_cells, np.nan, dtype=np.float32) for name in names.CALLED_STATES}
+    found = {name: pd.array([pd.NA] * n_cells, dtype="boolean") for name in names.CALLED_STATES}
     for state in states:
         if state.call is not None:
             called = np.zeros(n_cells, dtype=bool)
@@ -233,5 +308,11 @@ def _rule_of(state: _State, settings: States) -> dict[str, object]:
         "threshold": round(state.call.threshold, 3),
         "threshold_without_gate": round(state.call.threshold_without_gate, 3),
         "n_called": int(state.call.called.sum()),
-        "note": state.rule.limit,
+        "note": "; ".join(filter(None, [state.rule.limit, _likelier(state)])),
     }
+
+
+def _likelier(state: _State) -> str:
+    if not state.n_likelier:
+        return ""
+    return f"{state.n_likelier} cells that passed are likelier another state, which they are called instead"
