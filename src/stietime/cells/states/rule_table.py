@@ -72,7 +72,7 @@ def rule_table(
             "note": _note(is_scored, depth.get(set_id, np.nan)),
         }
         row |= dict(calls.get(str(set_id), {}))
-        if one_sided[set_id]:
+        if one_sided[str(set_id)]:
             row["note"] = "; ".join(filter(None, [str(row["note"]), _one_sided(facts)]))
         rows.append(row)
     return pd.DataFrame(rows).astype({"n_parent": "Int64", "n_called": "Int64"})
