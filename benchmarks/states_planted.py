@@ -6,13 +6,11 @@ Types are given, so that what is measured is the state and not the annotation.
 
 from __future__ import annotations
 
-import functools
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -20,45 +18,20 @@ from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.chain_runs import sheet_row
-from benchmarks.public_data import DATA, ZILIONIS, not_found, read_counts
+from benchmarks.public_data import not_found
 from benchmarks.record import NAN, Figure
+from benchmarks.states_cells import XENIUM, platforms, simulate, with_reticulocyte
 from benchmarks.states_runs import SCANPY, find_states, plain_scores
 from stietime import names
-from stietime.h5ad_parts import read_frame
-from stietime.simulate.counts import draw_counts, single_cells
-from stietime.simulate.reference import named_rng, reference
+from stietime.cells.states.further_rules import MIXED
 
 if TYPE_CHECKING:
+    from benchmarks.states_cells import Platform
     from benchmarks.states_runs import Found
-    from stietime.simulate.reference import Reference
 
-XENIUM: Final = DATA / "jefworks_breast_visium_xenium" / "breast_xenium.h5ad"
-COSMX_GENES: Final = Path(__file__).parent / "cosmx_genes.txt"
-COSMX_COUNTS: Final = 260.0  # mean transcripts of a cell in non-small-cell lung cancer, He et al. 2022
 PER_POPULATION: Final = 300
 SEEDS: Final = (1, 2, 3)
 MAX_FALSE: Final = 0.01
-
-
-class Platform(NamedTuple):
-    """A way of measuring cells.
-
-    Parameters
-    ----------
-    name
-        Its name.
-    median_counts
-        Median counts of a cell, which depths are scaled to; None for the simulation's own, those of 10x v3.
-    panel
-        Its genes; None for all.
-    ambient_share
-        Ambient counts of a cell as a share of the median counts.
-    """
-
-    name: str
-    median_counts: float | None = None
-    panel: tuple[str, ...] | None = None
-    ambient_share: float = 0.02
 
 
 class Question(NamedTuple):
@@ -87,24 +60,27 @@ ORDINARY: Final = (
 )
 PLANTED: Final = ("texp", "treg_blood", "treg_tumour", "m_mdsc", "pmn_mdsc", "ter_cell")
 PLANTED_SHARE: Final = 0.5  # of an ordinary population's cells
-
-
-def platforms() -> list[Platform]:
-    """Name the platforms; depths of inDrop and Xenium are those of public data, where they are there."""
-    found = [Platform("10x v3")]
-    if ZILIONIS.is_file():
-        found.append(Platform("inDrop", _median_counts(ZILIONIS)))
-    cosmx = tuple(COSMX_GENES.read_text(encoding="utf-8").split())
-    found.append(Platform("CosMx, 928 genes", COSMX_COUNTS, cosmx))
-    if XENIUM.is_file():
-        panel = tuple(read_frame(XENIUM, "var", []).index)
-        found.append(Platform("Xenium, 313 genes", _median_counts(XENIUM), panel))
-    return found
-
-
-def _median_counts(path: Path) -> float:
-    counts, _, _ = read_counts(path)
-    return float(np.median(np.asarray(counts.sum(axis=1)).ravel()))
+# further states, each among ordinary cells of its parent
+FURTHER_QUESTIONS: Final = (
+    Question("tpex_tcf7", ("tpex_tcf7",), ("cd8_naive", "cd8_memory", "cd8_effector"), 0.0),
+    Question("tex_term", ("tex_terminal",), ("cd8_naive", "cd8_memory", "cd8_effector", "texp"), 0.0),
+    Question("th_cxcl13", ("th_cxcl13",), ("cd4_naive", "cd4_memory", "treg_tumour"), 0.0),
+    *(
+        Question(state, (state,), ("macrophage_plain",), 0.0)
+        for state in (
+            "m1_macrophage",
+            "m2_macrophage",
+            "spp1_macrophage",
+            "c1qc_macrophage",
+            "ido1_macrophage",
+        )
+    ),
+    *(Question(state, (state,), ("neutrophil",), 0.0) for state in ("n1_neutrophil", "n2_neutrophil")),
+)
+WITHOUT_FURTHER: Final = (
+    *("cd4_naive", "cd4_memory", "cd8_naive", "cd8_memory", "cd8_effector", "mono_classical"),
+    *("macrophage_plain", "neutrophil", "nk_blood", "b_cell", "red_cell", "malignant", "fibroblast"),
+)
 
 
 def figures(*, quick: bool) -> list[Figure]:
@@ -119,63 +95,13 @@ def figures(*, quick: bool) -> list[Figure]:
     rows = []
     for platform in chosen:
         rows += _told_apart(platform)
-        rows += _false_calls(platform, SEEDS[:1] if quick else SEEDS)
+        seeds = SEEDS[:1] if quick else SEEDS
+        rows += _false_calls(platform, seeds, ORDINARY, names.STATES)
+        rows += _further_told_apart(platform)
+        rows += _false_calls(platform, seeds, WITHOUT_FURTHER, names.FURTHER_STATES)
     if not XENIUM.is_file():
         rows.append(not_found("planted states, Xenium, 313 genes", "AUROC", ""))
     return rows
-
-
-def simulate(platform: Platform, populations: dict[str, int], seed: int) -> ad.AnnData:
-    """Draw cells of some populations as a platform would count them.
-
-    Parameters
-    ----------
-    platform
-        The platform.
-    populations
-        Number of cells of each population.
-    seed
-        Seed of the draw.
-
-    Returns
-    -------
-    Counts; `obs` holds population and cell_type.
-    """
-    source, rng = _with_reticulocyte(), named_rng(seed, "states", platform.name)
-    places = source.populations.index.get_indexer(pd.Index(list(populations)))
-    of_cell = np.repeat(places, list(populations.values()))
-    inside = np.ones(len(source.genes), dtype=bool)
-    if platform.panel is not None:
-        inside = source.genes.isin(platform.panel)
-    depths = source.populations["median_umi"].to_numpy(dtype=float)
-    seen = float(np.median((depths * source.profiles[:, inside].sum(axis=1))[of_cell]))
-    depths = depths * ((platform.median_counts or seen) / seen)
-    profile = source.profiles[of_cell].mean(axis=0)
-    ambient = platform.ambient_share * float(np.median(depths[of_cell]))
-    droplets = single_cells(rng, of_cell, depths, ambient)
-    counts = draw_counts(rng, droplets, source.profiles, profile, source)
-    kinds = source.populations.iloc[of_cell]
-    obs = pd.DataFrame(
-        {"population": kinds.index.to_numpy(), "cell_type": kinds["cell_type"].to_numpy()},
-        index=[f"c{number}" for number in range(len(of_cell))],
-    )
-    genes = pd.DataFrame(index=source.genes[inside].astype(str))
-    cells = ad.AnnData(sparse.csr_matrix(counts[:, inside], dtype=np.float32), obs, genes)
-    return cells[rng.permutation(len(of_cell))].copy()
-
-
-@functools.cache
-def _with_reticulocyte() -> Reference:
-    """Add reticulocytes to the simulation: nine parts of a red cell's RNA and one of an erythroblast's."""
-    source = reference()
-    red, ter = source.populations.index.get_indexer(pd.Index(["red_cell", "ter_cell"]))
-    profile = 0.9 * source.profiles[red] + 0.1 * source.profiles[ter]
-    row = source.populations.iloc[red : red + 1].rename(index={"red_cell": "reticulocyte"})
-    row = row.assign(median_umi=2 * row["median_umi"])
-    populations = pd.concat([source.populations, row])
-    # red cells have no set of their own
-    populations["cell_type"] = populations["cell_type"].replace("red_cell", "erythroid")
-    return replace(source, populations=populations, profiles=np.vstack([source.profiles, profile]))
 
 
 def _run(platform: Platform, populations: dict[str, int], seed: int) -> Found:
@@ -226,7 +152,7 @@ def _question(
 
 def _ceiling(platform: Platform, question: Question, found: Found, population: np.ndarray) -> Figure:
     """Measure how well cells are told apart by who knows the profiles they were drawn from."""
-    source, genes = _with_reticulocyte(), pd.Index(found.counts.var_names)
+    source, genes = with_reticulocyte(), pd.Index(found.counts.var_names)
     places = source.genes.get_indexer(genes)
     known = source.profiles[:, places[places >= 0]]
     known = known / known.sum(axis=1, keepdims=True)
@@ -246,6 +172,36 @@ def _ceiling(platform: Platform, question: Question, found: Found, population: n
     return Figure(f"planted states, {platform.name}", metric, area, n=int(among.sum()), seed=SEEDS[0])
 
 
+def _further_told_apart(platform: Platform) -> list[Figure]:
+    others = {name for question in FURTHER_QUESTIONS for name in question.others}
+    many = dict.fromkeys([*WITHOUT_FURTHER, *sorted(others - set(WITHOUT_FURTHER))], PER_POPULATION)
+    half = int(PER_POPULATION * PLANTED_SHARE)
+    planted = dict.fromkeys((question.planted[0] for question in FURTHER_QUESTIONS), half)
+    found = _run(platform, many | planted, SEEDS[0])
+    population = found.source("population").to_numpy()
+    present = [state for state in names.FURTHER_STATES if found.fact(state, "coverage") > 0]
+    plain = plain_scores(found.counts, present)
+    rows = []
+    for question in FURTHER_QUESTIONS:
+        row = _question(platform, question, found, population, plain)
+        rows += [replace(row, target="", met=None), _sensitivity(platform, question, found, population)]
+    return [*rows, *_mixed(platform, found, population)]
+
+
+def _mixed(platform: Platform, found: Found, population: np.ndarray) -> list[Figure]:
+    """Share of the called cells of two opposed states that is called both, where either was planted."""
+    rows = []
+    for first, second in MIXED:
+        if found.tests(first) and found.tests(second):
+            one, other = found.called(first), found.called(second)
+            either = (one | other) & np.isin(population, [first, second])
+            share = float((one & other)[either].mean()) if either.any() else NAN
+            metric = f"share of called {first} and {second} that is called both"
+            case = f"planted states, {platform.name}"
+            rows.append(Figure(case, metric, share, n=int(either.sum()), seed=SEEDS[0]))
+    return rows
+
+
 def _sensitivity(platform: Platform, question: Question, found: Found, population: np.ndarray) -> Figure:
     planted = np.isin(population, question.planted)
     share = found.share_called(question.state, planted)
@@ -253,12 +209,14 @@ def _sensitivity(platform: Platform, question: Question, found: Found, populatio
     return Figure(f"planted states, {platform.name}", metric, share, n=int(planted.sum()), seed=SEEDS[0])
 
 
-def _false_calls(platform: Platform, seeds: tuple[int, ...]) -> list[Figure]:
+def _false_calls(
+    platform: Platform, seeds: tuple[int, ...], ordinary: tuple[str, ...], states: tuple[str, ...]
+) -> list[Figure]:
     """Share of the parent's cells that is called when no state is planted, the largest of the seeds."""
-    shares: dict[str, list[float]] = {state: [] for state in names.STATES}
+    shares: dict[str, list[float]] = {state: [] for state in states}
     for seed in seeds:
-        found = _run(platform, dict.fromkeys(ORDINARY, PER_POPULATION), seed)
-        for state in names.STATES:
+        found = _run(platform, dict.fromkeys(ordinary, PER_POPULATION), seed)
+        for state in states:
             n_called, n_parent = found.called(state).sum(), found.fact(state, "n_parent")
             shares[state].append(n_called / n_parent if found.tests(state) else NAN)
     rows = []

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from benchmarks import states_planted, states_public, states_ucell
-from benchmarks.states_planted import ORDINARY, PLANTED, Platform, simulate
+from benchmarks.states_cells import Platform, simulate
+from benchmarks.states_planted import FURTHER_QUESTIONS, ORDINARY, PLANTED, WITHOUT_FURTHER
 from benchmarks.states_runs import rank_of
 
+from stietime import names
 from stietime.cells.marker_sets import match_marker_sets
 from stietime.resources import read_markers
 
@@ -34,6 +36,11 @@ def test_every_population_of_the_questions_is_simulated():
     assert set(cells.obs["population"]) == {*ORDINARY, *PLANTED}
     # types are given to the chain, so each has to be a set of the marker table
     assert set(cells.obs["cell_type"]) <= set(MARKERS["set_id"])
+    further = {name for question in FURTHER_QUESTIONS for name in (*question.planted, *question.others)}
+    cells = simulate(Platform("10x"), dict.fromkeys({*further, *WITHOUT_FURTHER}, 2), seed=1)
+    assert set(cells.obs["cell_type"]) <= set(MARKERS["set_id"])
+    assert {question.state for question in FURTHER_QUESTIONS} == set(names.FURTHER_STATES)
+    assert not {question.planted[0] for question in FURTHER_QUESTIONS} & set(WITHOUT_FURTHER)
 
 
 def test_the_seed_decides_the_cells():

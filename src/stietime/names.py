@@ -61,6 +61,13 @@ SAMPLE_VERDICTS: Final = (USABLE, CAUTION, EXCLUDED)
 
 # states of the reviews that are called; columns `score_<set_id>`, `evidence_<state>` and `is_<state>`
 STATES: Final = ("texp", "treg", "m_mdsc", "pmn_mdsc", "ter_cell")
+# further states, called by the same machinery
+FURTHER_STATES: Final = (
+    *("tpex_tcf7", "tex_term", "th_cxcl13"),
+    *("m1_macrophage", "m2_macrophage", "spp1_macrophage", "c1qc_macrophage", "ido1_macrophage"),
+    *("n1_neutrophil", "n2_neutrophil"),
+)
+CALLED_STATES: Final = (*STATES, *FURTHER_STATES)
 
 # verdicts on a claim
 SUPPORTED: Final = "supported"

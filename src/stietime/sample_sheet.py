@@ -32,7 +32,7 @@ VARIABLE: Final = re.compile(r"\$(?:\w+|\{[^}]*\})")
 TAKEN_NAME: Final = "index"  # the cohort report stands beside the samples' reports
 TAKEN_COLUMNS: Final = re.compile(
     r"cell|keep|reason|cluster|lineage(_confidence)?|cell_type.*|given_cell_type|runner_up|evidence|extra|n_genes|n_counts"
-    rf"|pct_.*|doublet_score|(source|score|leiden)_.*|umap_\d+|is_(doublet|{'|'.join(names.STATES)})"
+    rf"|pct_.*|doublet_score|(source|score|leiden|evidence)_.*|umap_\d+|is_(doublet|{'|'.join(names.CALLED_STATES)})"
 )
 
 

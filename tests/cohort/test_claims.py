@@ -117,7 +117,7 @@ def test_the_reviews_columns_are_kept(full):
         ("T1-NSCLC-STIE-regulator-01", verdicts.PROTEIN_ONLY),  # plasma TGF-b1
         ("X0-019", verdicts.NOT_TRANSCRIPTOMIC),  # TCR repertoire
         ("X0-011", verdicts.DESIGN_NOT_SUPPORTED),  # by survival
-        ("X1-005", verdicts.RATIO_NOT_COMPUTABLE),  # M2/M1
+        ("X1-005", verdicts.OTHER_TREATMENT),  # M2/M1 after radiotherapy
         ("T1-HCC-TIME-cell-01", verdicts.OTHER_CANCER),
         ("X0-116", verdicts.OTHER_CANCER),  # melanoma and RCC, printed in its note
         ("X1-046", verdicts.NO_DIRECTION),
@@ -142,6 +142,30 @@ def test_compartment_is_told_from_design(sets, name_samples, draw_cohort):
     assert verdicts.OTHER_COMPARTMENT in set(reasons)
     assert verdicts.DESIGN_NOT_IN_COHORT not in set(reasons)
     assert (table.loc[table["design"] == "stie_vs_time", "reason"] == verdicts.DESIGN_NOT_IN_COHORT).all()
+
+
+def with_macrophages(cells, seed=0):
+    """Make monocytes macrophages, more M1 and fewer M2 after treatment, some of them both."""
+    rng, found = np.random.default_rng(seed), cells["cell_type"] == "mono_cd14"
+    after = cells["timepoint"] == "after"
+    is_m1 = found & (rng.random(len(cells)) < np.where(after, 0.5, 0.1))
+    is_m2 = found & (rng.random(len(cells)) < np.where(after, 0.1, 0.5))
+    types = {name: cells[name].mask(found, "macrophage") for name in ("lineage", "cell_type")}
+    return cells.assign(**types, is_m1_macrophage=is_m1, is_m2_macrophage=is_m2)
+
+
+def test_claims_on_m1_and_m2_are_tested_once_they_are_called(sets, name_samples, draw_cohort):
+    plan = {("TIME", "before"): {}, ("TIME", "after"): {}}
+    cells = draw_cohort(plan, n_patients=6, n_cells=600, treatment="radiotherapy")
+    before = weighed(cells, sets, name_samples)
+    assert before.loc["X1-005", "reason"] == verdicts.RATIO_NOT_COMPUTABLE
+    table = weighed(with_macrophages(cells), sets, name_samples)
+    assert len(table) == len(before) == 516
+    row = table.loc["X1-005"]  # M2 turn into M1 after radiotherapy
+    assert (row["entity_tested"], row["kind_tested"]) == ("m2_m1_ratio", "cell_fraction")
+    assert row["reason"] == verdicts.SAME_DIRECTION
+    of_m2 = table[(table["entity_id"] == "m2_macrophage") & (table["entity_tested"] != "")]
+    assert set(of_m2["kind_tested"]) == {"cell_fraction"}
 
 
 def test_states_types_and_proxies_are_found(full):

@@ -168,3 +168,21 @@ def test_agrees_with_pandas_counting(sets, name_samples, draw_cohort):
             assert (row["n"], row["n_parent"]) == (n, (rows["lineage"] == lineage).sum())
         inside = rows[rows["cell_type"] == "cd8_t"]
         assert table.loc[(sample, "state", "texp"), "fraction"] == pytest.approx(inside["is_texp"].mean())
+
+
+def test_cells_of_both_opposed_states_are_counted_apart(sets, name_samples):
+    kinds = ["macrophage"] * 100
+    cells = pd.DataFrame({"cell": range(100), "sample": "s1", "patient": "p1", "environment": "TIME"})
+    cells = cells.assign(lineage=kinds, cell_type=kinds, timepoint="", tissue="lung")
+    number = np.arange(100)
+    cells = cells.assign(is_m1_macrophage=number < 30, is_m2_macrophage=(number >= 20) & (number < 60))
+    table = counted(cells, sets, name_samples)
+    expected = {
+        ("state", "m1_macrophage"): (30, 100),
+        ("state", "m2_macrophage"): (40, 100),
+        ("composite", "m1_m2_mixed"): (10, 100),
+        ("ratio", "m2_m1_ratio"): (30, 50),
+    }
+    for (level, entity), numbers in expected.items():
+        assert tuple(table.loc[("s1", level, entity), ["n", "n_parent"]]) == numbers
+    assert "n1_n2_mixed" not in table.index.get_level_values("entity")

@@ -171,7 +171,7 @@ def _write_cohort(folder: Path, sheet: pd.DataFrame, kept: pd.DataFrame, rng: np
     rules = pd.DataFrame(
         [
             (s, PARENTS.get(s, ""), s in PARENTS, "score above threshold, no FOXP3", 0.21, 90, 20, 0.9, "")
-            for s in (*names.STATES, "ifng_response", "artemin_axis")
+            for s in (*names.STATES, "m1_macrophage", "csc", "ifng_response", "artemin_axis")
         ],
         columns=[
             "set_id", "parent", "called", "rule", "threshold", "n_parent", "n_called", "coverage", "note",

@@ -186,7 +186,7 @@ def test_directions_between_environments(cohort):
 def test_rules_say_what_was_done(cohort):
     rules = storage.read_table(cohort / "states.tsv").set_index("set_id")
     assert sorted(rules.index) == sorted(SET_IDS)
-    assert rules.index[rules["called"]].tolist() == [s for s in rules.index if s in names.STATES]
+    assert rules.index[rules["called"]].tolist() == [s for s in rules.index if s in names.CALLED_STATES]
     states = storage.read_table(cohort / "states.parquet")
     for state in names.STATES:
         assert rules.loc[state, "n_called"] == states[names.call_column(state)].sum()

@@ -35,7 +35,8 @@ class MarkerSets:
         Genes x sets, above 0 where the gene must be low in the set: its weight, or 1.
     coverage
         One row per set: set_id, parent, n_positive, n_present, coverage (share of the positive genes that
-        are in the dataset), genes_missing (positive and negative, comma-separated).
+        are in the dataset), n_negative, negative_coverage (the same of the negative genes; nan for a set
+        without), genes_missing (positive and negative, comma-separated).
     """
 
     genes: pd.Index
@@ -145,11 +146,18 @@ def _matrix(rows: pd.DataFrame, genes: pd.Index, set_ids: pd.Index, *, weighted:
     return sparse.csr_matrix((weights, index), shape=(len(genes), len(set_ids)))
 
 
+def _counted(rows: pd.DataFrame, found: set[str], set_ids: pd.Index) -> tuple[pd.Series, pd.Series]:
+    """Count the genes of each set, and those that are in the dataset."""
+    here = rows[rows["gene"].isin(found)]
+    every, present = (
+        part.groupby("set_id")["gene"].nunique().reindex(set_ids, fill_value=0) for part in (rows, here)
+    )
+    return every, present
+
+
 def _coverage(rows: pd.DataFrame, found: set[str], set_ids: pd.Index) -> pd.DataFrame:
-    positive = rows[rows["direction"] == "positive"]
-    n_positive = positive.groupby("set_id")["gene"].nunique().reindex(set_ids, fill_value=0)
-    here = positive[positive["gene"].isin(found)]
-    n_present = here.groupby("set_id")["gene"].nunique().reindex(set_ids, fill_value=0)
+    n_positive, n_present = _counted(rows[rows["direction"] == "positive"], found, set_ids)
+    n_negative, n_negative_present = _counted(rows[rows["direction"] == "negative"], found, set_ids)
     absent = (
         rows[~rows["gene"].isin(found)].groupby("set_id")["gene"].agg(lambda g: ",".join(dict.fromkeys(g)))
     )
@@ -160,6 +168,8 @@ def _coverage(rows: pd.DataFrame, found: set[str], set_ids: pd.Index) -> pd.Data
             "n_positive": n_positive.to_numpy(),
             "n_present": n_present.to_numpy(),
             "coverage": n_present.to_numpy() / np.maximum(n_positive.to_numpy(), 1),
+            "n_negative": n_negative.to_numpy(),
+            "negative_coverage": (n_negative_present / n_negative.where(n_negative > 0)).to_numpy(),
             "genes_missing": absent.reindex(set_ids, fill_value="").to_numpy(),
         }
     )

@@ -217,7 +217,7 @@ def find_row(claim: Row, contrast: str, evidence: Evidence) -> tuple[Row | None,
 
     A fraction of cells is that of a called state in its parent; else of the type among immune cells; else
     of the lineage among all cells. A state without a call is represented by the mean score of its set in
-    its parent, and the remark says so.
+    its parent, and the remark says so. A ratio has no such stand-in.
 
     Parameters
     ----------
@@ -247,4 +247,4 @@ def find_row(claim: Row, contrast: str, evidence: Evidence) -> tuple[Row | None,
             return row, f"fraction of {row['parent']}"
     if score:
         return score, f"no call for it: mean score in {score['parent']} in place of a fraction"
-    return None, verdicts.CELLS_NOT_CALLED
+    return None, verdicts.RATIO_NOT_COMPUTABLE if entity in RATIOS else verdicts.CELLS_NOT_CALLED

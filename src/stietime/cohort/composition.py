@@ -23,7 +23,16 @@ LEVEL_COMPOSITE: Final = "composite"
 LEVEL_RATIO: Final = "ratio"
 
 # the reviews' ratios of counts: the log-odds of the first within both together is the log of the ratio
-RATIOS: Final = {"nlr": ("neutrophil", "lymphocyte"), "cd4_cd8_ratio": ("cd4_t", "cd8_t")}
+RATIOS: Final = {
+    "nlr": ("neutrophil", "lymphocyte"),
+    "cd4_cd8_ratio": ("cd4_t", "cd8_t"),
+    "m2_m1_ratio": ("m2_macrophage", "m1_macrophage"),
+}
+# cells called as both of two opposed states; a ratio of the two leaves them out
+MIXED: Final = {
+    "m1_m2_mixed": ("m1_macrophage", "m2_macrophage"),
+    "n1_n2_mixed": ("n1_neutrophil", "n2_neutrophil"),
+}
 # density gradients remove them and droplets lose them, so that no cell is no evidence of absence
 GRANULOCYTES: Final = ("neutrophil", "basophil", "eosinophil")
 MDSC: Final = ("m_mdsc", "pmn_mdsc")
@@ -87,7 +96,7 @@ def _cell_types(labels: Labels) -> Iterator[Entity]:
 
 
 def _states(labels: Labels) -> Iterator[Entity]:
-    for state in names.STATES:
+    for state in names.CALLED_STATES:
         if names.call_column(state) in labels.table.columns:
             parent = ALL if state in STATES_OF_ALL else labels.parent_of_call(state)
             yield Entity(state, LEVEL_STATE, parent, labels.members(state), labels.members(parent))
@@ -100,6 +109,11 @@ def _composites(labels: Labels) -> Iterator[Entity]:
     if all(names.call_column(state) in labels.table.columns for state in MDSC):
         either = labels.members(MDSC[0]) | labels.members(MDSC[1])
         yield Entity("mdsc", LEVEL_COMPOSITE, "myeloid", either, labels.members("myeloid") | either)
+    for name, (first, second) in MIXED.items():
+        if all(names.call_column(state) in labels.table.columns for state in (first, second)):
+            parent = labels.parent_of_call(first)
+            both = labels.members(first) & labels.members(second)
+            yield Entity(name, LEVEL_COMPOSITE, parent, both, labels.members(parent))
 
 
 def _among_immune(labels: Labels) -> Iterator[Entity]:
@@ -113,7 +127,7 @@ def _ratios(labels: Labels) -> Iterator[Entity]:
     for name, (above, below) in RATIOS.items():
         first, second = labels.members(above), labels.members(below)
         if first.any() and second.any():
-            yield Entity(name, LEVEL_RATIO, f"{above}+{below}", first, first | second)
+            yield Entity(name, LEVEL_RATIO, f"{above}+{below}", first & ~second, first ^ second)
 
 
 def count_entities(

@@ -19,7 +19,7 @@ IMMUNE: Final = "immune"
 
 def call_columns(cells: pd.DataFrame) -> list[str]:
     """List the columns of a cell table that hold calls; one without a value is of a state not testable."""
-    columns = [names.call_column(state) for state in names.STATES]
+    columns = [names.call_column(state) for state in names.CALLED_STATES]
     return [column for column in columns if column in cells.columns and cells[column].notna().any()]
 
 

@@ -229,7 +229,7 @@ def _rules(results: Results) -> list[Block]:
             sources=sources,
         )
     ]
-    others = _told(rules[~is_state])
+    others = _told(rules[~is_state & ~rules["set_id"].isin(names.FURTHER_STATES)])
     if len(others):
         caption = caption_text("other_sets", n=len(others), coverage=results.settings.states.min_coverage)
         fold = f"Show the {len(others)} other marker sets that were tried"

@@ -13,6 +13,7 @@ from stietime.report import design
 from stietime.report.blocks import Block, Box, Heading, section
 from stietime.report.labels import STATE_NAMES, label, parent_label
 from stietime.report.pictures import caption_text, picture
+from stietime.report.sections_further_states import further_states
 from stietime.report.tables import format_percent, format_two_digits, table
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def evidence(results: Results) -> list[Block]:
     for state in names.STATES:
         rule = dict(rules.loc[state])
         blocks += [Heading(STATE_NAMES[state]), *_of_state(state, results, rule, genes, examples)]
-    return [*blocks, *_artemin(results)]
+    return [*blocks, *_artemin(results), *further_states(results, rules)]
 
 
 def _of_state(

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from stietime import names, storage
-from stietime.blocks import read_genes
-from stietime.cells.cell_types import cells_below
-from stietime.cells.marker_sets import match_marker_sets, positions
-from stietime.cells.states.calls import N_MATCHED, StateCall, call_state, matched_genes
-from stietime.cells.states.evidence import EXAMPLE_COLUMNS, GENE_COLUMNS, describe_genes, example_cells
+from stietime.cells.marker_sets import match_marker_sets
+from stietime.cells.states.evidence import EXAMPLE_COLUMNS, GENE_COLUMNS
 from stietime.cells.states.rule_table import rule_table
-from stietime.cells.states.rules import RULES, StateGenes, StateRule, describe_rule, informative_genes
-from stietime.h5ad_parts import read_frame
+from stietime.cells.states.rules import describe_rule
 from stietime.settings import States
 from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
-from stietime.steps.cell_scores import Cohort, Task, correlate_with_depth, score_cells, survey, tasks
+from stietime.steps.cell_scores import correlate_with_depth, score_cells, survey
+from stietime.steps.state_calls import CalledState, call_states, choose_random_genes, groups_of, new_states
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-
-    from stietime.cells.gene_sums import GeneSums
 
     Mask = NDArray[np.bool_]
 
@@ -51,26 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tables", type=Path, nargs=3, required=True, metavar=metavar, help=text)
 
 
-@dataclass
-class _State:
-    """A state on its way to being called; `note` says why it is not testable."""
-
-    rule: StateRule
-    genes: StateGenes
-    parent: Mask
-    outside: Mask
-    note: str = ""
-    matched: pd.DataFrame = field(default_factory=pd.DataFrame)
-    call: StateCall | None = None
-    genes_shown: pd.DataFrame = field(default_factory=pd.DataFrame)
-    examples: pd.DataFrame = field(default_factory=pd.DataFrame)
-
-    @property
-    def columns(self) -> pd.Index:
-        """The genes that the call is made from."""
-        return pd.Index(dict.fromkeys([*self.genes.genes, *self.matched.to_numpy().ravel()]), dtype=object)
-
-
 def run(arguments: argparse.Namespace) -> None:
     """Score and call.
 
@@ -81,12 +53,10 @@ def run(arguments: argparse.Namespace) -> None:
     settings: States = arguments.settings
     cohort = survey(arguments)
     sets = match_marker_sets(cohort.markers, cohort.genes)
-    states = _new_states(cohort)
-    # behind the parents of the states, the cells that are outside of them
-    groups = [*(state.parent for state in states), *(state.outside for state in states)]
-    scored = score_cells(cohort, sets, groups, settings)
-    _choose_random_genes(states, scored.sums, cohort, settings)
-    _call(states, scored.sums, cohort, settings)
+    states = new_states(cohort)
+    scored = score_cells(cohort, sets, groups_of(states), settings)
+    choose_random_genes(states, scored.sums, cohort, settings)
+    call_states(states, scored.sums, cohort, settings)
     table = scored.scores.rename(columns=names.score_column)
     n_scored = table.shape[1]
     table.insert(0, names.CELL, cohort.types.index.to_numpy(dtype=object))
@@ -109,110 +79,19 @@ def run(arguments: argparse.Namespace) -> None:
         log.info("%s: %s, of %d %s cells", state.rule.state, found, state.parent.sum(), state.rule.parent)
 
 
-def _new_states(cohort: Cohort) -> list[_State]:
-    parents = cohort.markers.groupby("set_id")["parent"].first()
-    lineages = cohort.types[names.LINEAGE].to_numpy(dtype=object)
-    return [
-        _State(
-            rule=rule,
-            genes=informative_genes(rule, cohort.markers, cohort.genes),
-            parent=cells_below(rule.parent, cohort.kinds, parents, unresolved=rule.unresolved),
-            outside=np.asarray((lineages != rule.parent) & (lineages != names.UNKNOWN)),
-        )
-        for rule in RULES
-    ]
-
-
-def _choose_random_genes(states: list[_State], sums: GeneSums, cohort: Cohort, settings: States) -> None:
-    """Choose genes for the random sets of each state, or note why it cannot be called."""
-    candidates = np.flatnonzero(~cohort.genes.isin(cohort.markers["gene"]))
-    for place, state in enumerate(states):
-        state.note = _obstacle(state, settings, len(candidates))
-        if not state.note:
-            targets = positions(cohort.genes, state.genes.genes)
-            drawn = matched_genes(sums.shares(place), targets, candidates)
-            state.matched = pd.DataFrame(cohort.genes.to_numpy()[drawn], index=list(state.genes.genes))
-
-
-def _obstacle(state: _State, settings: States, n_candidates: int) -> str:
-    n_parent, n_outside = int(state.parent.sum()), int(state.outside.sum())
-    if n_parent < settings.min_parent_cells:
-        return f"not testable: {n_parent} {state.rule.parent} cells"
-    if state.genes.coverage < settings.min_coverage or not state.genes.positive:
-        return f"not testable: {state.genes.coverage:.0%} of the positive genes are in the data"
-    if state.rule.reference == "outside" and n_outside < settings.min_parent_cells:
-        return f"not testable: {n_outside} cells of other lineages to compare with"
-    if n_candidates < N_MATCHED:
-        return f"not testable: {n_candidates} genes for random sets"
-    return ""
-
-
-def _call(states: list[_State], sums: GeneSums, cohort: Cohort, settings: States) -> None:
-    """Read the genes of each state in its parent cells, and call it."""
-    testable = [(place, state) for place, state in enumerate(states) if not state.note]
-    if not testable:
-        return
-    wanted = [positions(cohort.genes, state.columns) for _, state in testable]
-    parents = tasks(cohort, [state.parent for _, state in testable])
-    parts = list(cohort.over.map(partial(_genes_of_block, wanted), parents))
-    environment = _environments(cohort)
-    for (place, state), of_state in zip(testable, zip(*parts, strict=True), strict=True):
-        outside = pd.Series(sums.shares(len(states) + place), index=cohort.genes)
-        counts = sparse.csr_matrix(sparse.vstack([counts for counts, _ in of_state], format="csr"))
-        cell_totals = np.concatenate([cell_totals for _, cell_totals in of_state])
-        state.call = call_state(
-            counts,
-            cell_totals,
-            state.columns,
-            state.genes,
-            state.matched,
-            reference_shares=outside if state.rule.reference == "outside" else None,
-            min_odds=state.rule.min_odds,
-            fold_change=settings.fold_change,
-            false_call_rate=settings.false_call_rate,
-            false_discovery_rate=settings.false_discovery_rate,
-            seed=settings.seed,
-        )
-        own = sparse.csr_matrix(counts[:, positions(state.columns, state.genes.genes)])
-        where, cells = environment[state.parent], cohort.types.index[state.parent]
-        state.genes_shown = describe_genes(own, cell_totals, state.genes, state.call.called, where)
-        state.examples = example_cells(cells, own, cell_totals, state.genes, state.call, where)
-
-
-def _environments(cohort: Cohort) -> pd.Index:
-    """Environment of each kept cell, by the sample that its name begins with."""
-    told = {
-        cells.index[0].partition(":")[0]: str(cells[names.ENVIRONMENT].iloc[0])
-        for path in cohort.columns
-        if len(cells := read_frame(path, "obs", [names.ENVIRONMENT]))
-    }
-    return cohort.types.index.str.partition(":").get_level_values(0).map(told)
-
-
-def _stack(states: list[_State], tables: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+def _stack(states: list[CalledState], tables: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
     """Put the tables of the states one under the other, each with the name of its state."""
     named = [table.assign(state=state.rule.state) for state, table in zip(states, tables, strict=True)]
     return pd.concat([pd.DataFrame(columns=list(columns)), *named], ignore_index=True)[list(columns)]
 
 
-def _genes_of_block(
-    wanted: list[NDArray[np.intp]], task: Task
-) -> list[tuple[sparse.csr_matrix, NDArray[np.float64]]]:
-    """Take, for each group of cells, the counts of its genes and the totals."""
-    counts, cell_totals = read_genes(task.block, task.columns)
-    return [
-        (sparse.csr_matrix(counts[cells][:, genes], dtype=np.float64), cell_totals[cells])
-        for genes, cells in zip(wanted, task.members, strict=True)
-    ]
-
-
-def _calls(states: list[_State], n_cells: int) -> dict[str, pd.Series]:
+def _calls(states: list[CalledState], n_cells: int) -> dict[str, pd.Series]:
     """Make columns of evidence and calls for each state; of one that is not testable all values are missing.
 
     Evidence is there for the cells of the parent only.
     """
-    evidence = {name: np.full(n_cells, np.nan, dtype=np.float32) for name in names.STATES}
-    found = {name: pd.array([pd.NA] * n_cells, dtype="boolean") for name in names.STATES}
+    evidence = {name: np.full(n_cells, np.nan, dtype=np.float32) for name in names.CALLED_STATES}
+    found = {name: pd.array([pd.NA] * n_cells, dtype="boolean") for name in names.CALLED_STATES}
     for state in states:
         if state.call is not None:
             called = np.zeros(n_cells, dtype=bool)
@@ -223,7 +102,7 @@ def _calls(states: list[_State], n_cells: int) -> dict[str, pd.Series]:
     return columns | {names.call_column(name): pd.Series(column) for name, column in found.items()}
 
 
-def _rule_of(state: _State, settings: States) -> dict[str, object]:
+def _rule_of(state: CalledState, settings: States) -> dict[str, object]:
     rule = describe_rule(state.rule, state.genes, settings)
     facts = {"rule": rule, "n_parent": int(state.parent.sum()), "parent": state.rule.parent}
     if state.call is None:
@@ -233,5 +112,11 @@ def _rule_of(state: _State, settings: States) -> dict[str, object]:
         "threshold": round(state.call.threshold, 3),
         "threshold_without_gate": round(state.call.threshold_without_gate, 3),
         "n_called": int(state.call.called.sum()),
-        "note": state.rule.limit,
+        "note": "; ".join(filter(None, [state.rule.limit, _likelier(state)])),
     }
+
+
+def _likelier(state: CalledState) -> str:
+    if not state.n_likelier:
+        return ""
+    return f"{state.n_likelier} cells that passed are likelier another state, which they are called instead"

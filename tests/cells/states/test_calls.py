@@ -232,7 +232,10 @@ def test_the_table_of_rules_holds_every_set():
     table = rule_table(sets.coverage, 0.05, depth, calls, score_method="aucell")
     assert len(table) == 143
     notes = table.set_index("set_id")["note"]
-    assert notes["t_cell"] == "the score follows the depth of the cells (rank correlation 0.80)"
+    deep = "the score follows the depth of the cells (rank correlation 0.80)"
+    assert notes["t_cell"] == f"{deep}; its negative genes are left out of the score: 0 of 3 are in the data"
+    assert notes["nk"].startswith("not scored")
+    assert "left out" not in notes["nk"]
     assert table.set_index("set_id").loc["cd4_t", "depth_correlation"] == 0.1
     assert "AUCell" in table.set_index("set_id").loc["cd4_t", "rule"]
     treg = table.set_index("set_id").loc["treg"]

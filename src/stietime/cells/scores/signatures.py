@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 MethodName = Literal["ucell", "aucell", "mean_difference"]
+MIN_NEGATIVE_COVERAGE: Final = 0.5  # with fewer, one ambient gene would weigh as much as all positive genes
 UCELL: Final = "ucell"
 AUCELL: Final = "aucell"
 MEAN_DIFFERENCE: Final = "mean_difference"
@@ -65,6 +66,28 @@ def scored_sets(sets: MarkerSets, min_coverage: float) -> NDArray[np.intp]:
     return np.flatnonzero(enough.to_numpy())
 
 
+def negative_half_counts(coverage: pd.DataFrame, min_coverage: float) -> pd.Series:
+    """Say of which sets the negative genes enter the score.
+
+    The two halves of a score weigh alike, however many genes are left of each: at least half of a set's
+    negative genes, and the share that is asked of the positive ones, must be in the data.
+
+    Parameters
+    ----------
+    coverage
+        One row per set, from `MarkerSets.coverage`.
+    min_coverage
+        A set with a smaller share of its positive genes in the data is not scored.
+    """
+    return coverage["negative_coverage"] >= max(min_coverage, MIN_NEGATIVE_COVERAGE)
+
+
+def _negative(sets: MarkerSets, places: NDArray[np.intp], min_coverage: float) -> sparse.csr_matrix:
+    """Give the negative genes x scored sets, empty where too few are in the data."""
+    counts = negative_half_counts(sets.coverage, min_coverage).to_numpy()[places]
+    return sparse.csr_matrix(sets.negative[:, places] @ sparse.diags(counts.astype(np.float64)))
+
+
 def control_weights(
     means: Floats, genes: pd.Index, sets: MarkerSets, method: Method, *, min_coverage: float = 0.5
 ) -> sparse.csr_matrix:
@@ -83,8 +106,8 @@ def control_weights(
     """
     places, columns = scored_sets(sets, min_coverage), positions(genes, sets.genes)
     high, low = (
-        match_controls(means, genes, _over_all(matrix[:, places], columns, len(genes)), method.n_controls)
-        for matrix in (sets.positive, sets.negative)
+        match_controls(means, genes, _over_all(matrix, columns, len(genes)), method.n_controls)
+        for matrix in (sets.positive[:, places], _negative(sets, places, min_coverage))
     )
     return sparse.csr_matrix(high - low)
 
@@ -103,7 +126,8 @@ def score_signatures(
 
     UCell itself cuts the difference off at 0. That would take away what tells a state whose negative genes
     all its parent cells have, such as class II in M-MDSC, so it is kept here. Genes that are not in the data
-    are left out, not taken as undetected.
+    are left out, not taken as undetected; of a set that lacks most of its negative genes all are left out
+    (`negative_half_counts`).
 
     Parameters
     ----------
@@ -139,7 +163,8 @@ def score_signatures(
         found = score_by_controls(log_normalise(counts, cell_totals=cell_totals), weights)
     else:
         # both at once, as genes are ranked in every cell first
-        members = sparse.hstack([sets.positive[:, places], sets.negative[:, places]], format="csr")
+        negative = _negative(sets, places, min_coverage)
+        members = sparse.hstack([sets.positive[:, places], negative], format="csr")
         scores = _by_ranks(counts, columns, members, method)
         found = scores[:, : len(places)] - scores[:, len(places) :]
     return pd.DataFrame(found.astype(np.float32), columns=sets.set_ids[places])

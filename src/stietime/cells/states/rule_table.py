@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stietime.cells.scores.depth_confounding import LARGE
+from stietime.cells.scores.signatures import negative_half_counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,10 +49,11 @@ def rule_table(
     Returns
     -------
     One row per set: set_id, parent, called, rule, threshold, threshold_without_gate (of cells that show no
-    gate gene), n_parent, n_called (all empty for sets that are not called), coverage, genes_missing,
-    depth_correlation, note.
+    gate gene), n_parent, n_called (all empty for sets that are not called), coverage, negative_coverage,
+    genes_missing, depth_correlation, note.
     """
     scored = (coverage["n_present"] > 0) & (coverage["coverage"] >= min_coverage)
+    one_sided = scored & (coverage["n_negative"] > 0) & ~negative_half_counts(coverage, min_coverage)
     rows = []
     for (set_id, facts), is_scored in zip(coverage.iterrows(), scored, strict=True):
         row = {
@@ -64,12 +66,21 @@ def rule_table(
             "n_parent": pd.NA,
             "n_called": pd.NA,
             "coverage": round(float(facts["coverage"]), 3),
+            "negative_coverage": round(float(facts["negative_coverage"]), 3),
             "genes_missing": facts["genes_missing"],
             "depth_correlation": depth.get(set_id, np.nan),
             "note": _note(is_scored, depth.get(set_id, np.nan)),
         }
-        rows.append(row | dict(calls.get(str(set_id), {})))
+        row |= dict(calls.get(str(set_id), {}))
+        if one_sided[str(set_id)]:
+            row["note"] = "; ".join(filter(None, [str(row["note"]), _one_sided(facts)]))
+        rows.append(row)
     return pd.DataFrame(rows).astype({"n_parent": "Int64", "n_called": "Int64"})
+
+
+def _one_sided(facts: pd.Series) -> str:
+    present, n = round(facts["negative_coverage"] * facts["n_negative"]), facts["n_negative"]
+    return f"its negative genes are left out of the score: {present} of {n} are in the data"
 
 
 def _note(is_scored: bool, depth: float) -> str:  # noqa: FBT001 - what the note is about

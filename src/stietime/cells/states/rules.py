@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Reference = Literal["parent", "outside"]
 GATE_WEIGHT: Final = 2.0
+NO_WEIGHT: Final = 1e-6  # of a gate gene that adds nothing to the evidence
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class StateRule:
         What would prove the calls wrong.
     min_odds
         How many times likelier the counts of a called cell are with the state, at the least.
+    nucleated
+        Whether a called cell must be likelier a nucleated erythroid cell than a reticulocyte, too.
+    left_out
+        Genes of the set that tell ordinary cells of the parent from each other, such as naive from effector
+        cells, and not the state. A gate gene among them stays the gate, and adds nothing to the evidence.
     """
 
     state: str
@@ -48,6 +54,8 @@ class StateRule:
     limit: str
     falsifier: str
     min_odds: float = 3.0
+    nucleated: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 RULES: Final = (
@@ -57,7 +65,8 @@ RULES: Final = (
         unresolved="",
         shared_sets=("t_cell", "cd8_t"),
         reference="parent",
-        limit="GZMK+ bystander memory cells cannot be told from Texp without shared T-cell receptors",
+        limit="GZMK+ bystander memory cells cannot be told from Texp without shared T-cell receptors: 2 "
+        "to 40 % of the CD8+ T cells of healthy blood are called, and are such cells; compare with donors",
         falsifier="Called cells that share no T-cell receptor with exhausted cells of the same tumour, or "
         "that show no PD-1 protein, are memory cells rather than precursors of exhaustion; the "
         "same share of calls in donors' blood means the rule finds memory.",
@@ -100,10 +109,13 @@ RULES: Final = (
         unresolved="",
         shared_sets=("erythroid", "reticulocyte"),
         reference="outside",
-        limit="cannot be told from other erythroblasts without Artemin, which is rarely detected",
+        limit="cannot be told from other erythroblasts without Artemin, which is rarely detected; late "
+        "normoblasts, which hold as little RNA as reticulocytes, are missed; kits that deplete globin RNA "
+        "make reticulocytes look nucleated",
         falsifier="Called cells with CD45 protein, without CD71 or CD235a protein, or without a nucleus are "
         "other cells of the erythroid line; without Artemin they are erythroblasts, whatever made "
         "them.",
+        nucleated=True,
     ),
 )
 
@@ -140,6 +152,8 @@ class StateGenes:
         Share of the set's positive genes, uninformative ones included, that are in the data.
     has_gate
         Whether the review defines the state by a gate gene, in the data or not.
+    gates_only
+        Gate genes that add nothing to the evidence.
     """
 
     genes: tuple[str, ...]
@@ -147,16 +161,18 @@ class StateGenes:
     missing: tuple[str, ...]
     coverage: float
     has_gate: bool = False
+    gates_only: tuple[str, ...] = ()
 
     @property
     def positive(self) -> tuple[str, ...]:
-        """Genes that are high in the state."""
-        return tuple(g for g, w in zip(self.genes, self.weights, strict=True) if w > 0)
+        """Genes that are high in the state and speak for it."""
+        return tuple(g for g, w in zip(self.genes, self.weights, strict=True) if w > NO_WEIGHT)
 
     @property
     def gates(self) -> tuple[str, ...]:
         """Positive genes that the review defines the state by."""
-        return tuple(g for g, w in zip(self.genes, self.weights, strict=True) if w >= GATE_WEIGHT)
+        by_weight = (g for g, w in zip(self.genes, self.weights, strict=True) if w >= GATE_WEIGHT)
+        return (*by_weight, *self.gates_only)
 
 
 def informative_genes(rule: StateRule, markers: pd.DataFrame, genes: Iterable[str]) -> StateGenes:
@@ -169,22 +185,26 @@ def informative_genes(rule: StateRule, markers: pd.DataFrame, genes: Iterable[st
     markers
         The marker table: set_id, direction, gene, weight.
     genes
-        Gene symbols of the dataset.
+        Gene symbols of the dataset; a frozen set is taken as it is, for one that is asked often.
     """
-    present = set(genes)
+    present = genes if isinstance(genes, frozenset) else frozenset(genes)
     positive = markers["direction"] == "positive"
     shared = set(markers.loc[markers["set_id"].isin(rule.shared_sets) & positive, "gene"])
     rows = markers[markers["set_id"] == rule.state].drop_duplicates("gene")
     high, low = rows[rows["direction"] == "positive"], rows[rows["direction"] != "positive"]
     telling = pd.concat([high[~high["gene"].isin(shared)], low])
+    gate_only = telling["gene"].isin(rule.left_out) & (telling["weight"] >= GATE_WEIGHT)
+    telling = telling[~telling["gene"].isin(rule.left_out) | gate_only]
+    telling = telling.assign(weight=telling["weight"].astype(float).mask(gate_only, NO_WEIGHT))
     signs = telling["direction"].map(lambda direction: 1.0 if direction == "positive" else -1.0)
     here = telling["gene"].isin(present)
     return StateGenes(
         genes=tuple(telling.loc[here, "gene"]),
-        weights=tuple(telling.loc[here, "weight"].astype(float) * signs[here]),
+        weights=tuple(telling.loc[here, "weight"] * signs[here]),
         missing=tuple(telling.loc[~here, "gene"]),
         coverage=float(high["gene"].isin(present).mean()) if len(high) else 0.0,
         has_gate=bool((high["weight"] >= GATE_WEIGHT).any()),
+        gates_only=tuple(telling.loc[here & (telling["weight"] == NO_WEIGHT), "gene"]),
     )
 
 
@@ -210,7 +230,13 @@ def describe_rule(rule: StateRule, genes: StateGenes, settings: Thresholds) -> s
         text += f" and {', '.join(negative)} {fold_change:g} times lower"
     if rule.reference == "outside":
         odds = max(rule.min_odds, 1 / false_call_rate)
-        return text + f" than what ambient RNA brings (cells of other lineages), by at least {odds:g} to 1"
+        text += f" than what ambient RNA brings (cells of other lineages), by at least {odds:g} to 1"
+        if rule.nucleated:
+            text += (
+                ", and by as much with the genes of nucleated stages (sorted erythroblasts, Ludwig 2019) at "
+                "the level of an erythroblast than at that of the last stage before the reticulocyte"
+            )
+        return text
     gates = ", ".join(genes.gates) if genes.gates else "any of the higher genes"
     if genes.has_gate and not genes.gates:
         gates = "a gate gene (the data have none)"
