@@ -10,10 +10,10 @@ import pandas as pd
 from stietime.cohort.effects import (
     Effects,
     false_discovery_rates,
+    group_effects,
     mean_of_patients,
     paired_effects,
     smallest_exact_p,
-    welch_effects,
 )
 from stietime.cohort.measures import GENE_EXPRESSION, Arms, Measure, arms
 
@@ -31,7 +31,7 @@ NO_VARIANCE: Final = "no variance"
 CONFOUNDED: Final = "confounded"
 
 PAIRED_METHOD: Final = "moderated paired t of patients' differences"
-WELCH_METHOD: Final = "Welch t of patients' means"
+WELCH_METHOD: Final = "moderated Welch t of patients' means"
 GENE_MISSING: Final = "the gene is in no sample"
 EXACT_P_NOTED_BELOW: Final = 6  # pairs
 
@@ -89,18 +89,39 @@ def compare(contrasts: Sequence[Contrast], measures: Sequence[Measure], *, min_p
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
 
 
-def _table(contrast: Contrast, measure: Measure, min_pairs: int) -> pd.DataFrame:
+def find_effects(contrast: Contrast, measure: Measure, *, min_pairs: int) -> tuple[Arms, Effects]:
+    """Test every entity of a measure in a contrast.
+
+    Parameters
+    ----------
+    contrast, measure, min_pairs
+        As `compare` takes them.
+
+    Returns
+    -------
+    The values of the patients, and one effect for each entity.
+    """
     values = arms(measure, contrast)
-    if contrast.paired:
-        effects = paired_effects(
+    counting = values.sampling_variances
+    if not contrast.paired:
+        return values, group_effects(
             values.first,
             values.second,
             testable=values.seen,
-            min_pairs=min_pairs,
-            sampling_variance=values.sampling_variance,
+            min_group=min_pairs,
+            sampling_variances=counting,
         )
-    else:
-        effects = welch_effects(values.first, values.second, testable=values.seen, min_group=min_pairs)
+    return values, paired_effects(
+        values.first,
+        values.second,
+        testable=values.seen,
+        min_pairs=min_pairs,
+        sampling_variance=None if counting is None else counting[0] + counting[1],
+    )
+
+
+def _table(contrast: Contrast, measure: Measure, min_pairs: int) -> pd.DataFrame:
+    values, effects = find_effects(contrast, measure, min_pairs=min_pairs)
     low, high = effects.interval()
     n_patients = effects.n_first + effects.n_second - values.n_in_both
     status = _status(effects, values, min_pairs)

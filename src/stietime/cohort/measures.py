@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stietime.cohort.composition import LEVEL_CELL_TYPE, NOT_CAPTURED
+from stietime.cohort.log_odds import rarefied_log_odds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,9 +65,9 @@ class Arms:
         Whether any cell or count of the entity was seen in a patient that was measured.
     n_in_both
         Number of patients with a value in both arms.
-    sampling_variance
-        Mean over patients of the variance that counting alone gives a difference, per entity; nothing for
-        signatures.
+    sampling_variances
+        Mean over the patients of either arm of the variance that counting alone gives, per entity; nothing
+        for signatures.
     """
 
     first: Matrix
@@ -75,7 +76,7 @@ class Arms:
     natural_second: Matrix
     seen: NDArray[np.bool_]
     n_in_both: NDArray[np.int64]
-    sampling_variance: Matrix | None
+    sampling_variances: tuple[Matrix, Matrix] | None
 
 
 def composition_measure(composition: pd.DataFrame, *, min_parent_cells: int) -> Measure:
@@ -97,26 +98,18 @@ def composition_measure(composition: pd.DataFrame, *, min_parent_cells: int) -> 
     return Measure(CELL_FRACTION, counts, totals, min_parent_cells, parents)
 
 
-def log_odds(n: Matrix, total: Matrix, reference: Matrix) -> Matrix:
-    """Give the empirical logit, its half count scaled to a reference depth.
+def log2_cpm(count: Matrix, library: Matrix, reference: Matrix) -> Matrix:
+    """Give log2 counts per million, the half count scaled to a reference depth.
 
-    log((n + r/2) / (N - n + r/2)) with r = N / reference. With N = reference this is Haldane's and
-    Anscombe's logit. Scaling makes an entity that is absent equal at any depth; a fixed half count would
-    turn a difference in depth into a difference in fraction.
+    log2((c + r/2) / (L + r) * 1e6) with r = L / reference: a gene that is absent is equal at any depth.
 
     Parameters
     ----------
-    n, total
-        Cells of the entity and of its parent.
+    count, library
+        Counts of the gene and of all genes.
     reference
-        Parent cells of the shallower side of the comparison.
+        Counts of the shallower side of the comparison.
     """
-    half = 0.5 * total / reference
-    return np.asarray(np.log((n + half) / (total - n + half)))
-
-
-def log2_cpm(count: Matrix, library: Matrix, reference: Matrix) -> Matrix:
-    """Give log2 counts per million: log2((c + r/2) / (L + r) * 1e6) with r = L / reference, as `log_odds`."""
     ratio = library / reference
     return np.asarray(np.log2((count + 0.5 * ratio) / (library + ratio) * 1e6))
 
@@ -164,20 +157,23 @@ def arms(measure: Measure, contrast: Contrast) -> Arms:
     )
     natural_first, natural_second = (_natural(measure.kind, top, depth) for top, depth in pairs)
     was_seen = (np.asarray(seen) > 0) | (measure.kind == SIGNATURE)
-    sampling = None if measure.kind == SIGNATURE else _sampling_variance(measure.kind, pairs, references)
-    return Arms(first, second, natural_first, natural_second, was_seen, n_in_both, sampling)
+    counting = None
+    if measure.kind != SIGNATURE:
+        first_part, second_part = (
+            _counting_variance(measure.kind, top, depth, reference)
+            for (top, depth), reference in zip(pairs, references, strict=True)
+        )
+        counting = (first_part, second_part)
+    return Arms(first, second, natural_first, natural_second, was_seen, n_in_both, counting)
 
 
-def _sampling_variance(kind: str, pairs: list[tuple[Matrix, Matrix]], references: list[Matrix]) -> Matrix:
-    """Sum the arms' variances of the log by counting: 1/n, and for odds also 1/(N - n) (delta method)."""
-    total = np.zeros(references[0].shape[1])
-    for (top, depth), reference in zip(pairs, references, strict=True):
-        half = 0.5 * depth / reference
-        each = 1 / (top + half)
-        if kind == CELL_FRACTION:
-            each += 1 / (depth - top + half)
-        total += mean_of_patients(each)
-    return total
+def _counting_variance(kind: str, top: Matrix, depth: Matrix, reference: Matrix) -> Matrix:
+    """Average the variance of the log by counting: 1/n, and for odds also 1/(N - n) (delta method)."""
+    half = 0.5 * depth / reference
+    each = 1 / (top + half)
+    if kind == CELL_FRACTION:
+        each += 1 / (depth - top + half)
+    return mean_of_patients(each)
 
 
 def _measured(depth: pd.DataFrame, measure: Measure) -> pd.DataFrame:
@@ -204,7 +200,7 @@ def _median(depth: Matrix) -> Matrix:
 
 def _scaled(kind: str, top: Matrix, depth: Matrix, reference: Matrix) -> Matrix:
     if kind == CELL_FRACTION:
-        return log_odds(top, depth, reference)
+        return rarefied_log_odds(top, depth, reference)
     if kind == GENE_EXPRESSION:
         return log2_cpm(top, depth, reference)
     return np.asarray(top / depth)
