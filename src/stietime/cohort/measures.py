@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from stietime.cohort.composition import LEVEL_CELL_TYPE, NOT_CAPTURED
+from stietime.cohort.composition import LEVEL_CELL_TYPE, LEVEL_LINEAGE, NOT_CAPTURED, of_immune
+from stietime.cohort.hierarchy import ALL, IMMUNE
 from stietime.cohort.log_odds import rarefied_log_odds
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ class Measure:
         A patient with less in an arm has no value there.
     parents
         The parent of each entity, for display.
+    parts
+        Of a parent: disjoint entities that make it up.
+    own_part
+        Of an entity: the part of its parent that it is, or belongs to.
     """
 
     kind: str
@@ -48,6 +53,8 @@ class Measure:
     denominator: pd.DataFrame
     min_denominator: float
     parents: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    own_part: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,21 @@ def composition_measure(composition: pd.DataFrame, *, min_parent_cells: int) -> 
     wide = rows.set_index(["sample", "entity"])[["n", "n_parent"]].astype(float).fillna(0.0)
     counts, totals = (wide[column].unstack()[order] for column in wide.columns)  # noqa: PD010 - no aggregation
     parents = dict(zip(rows["entity"], rows["parent"], strict=True))
-    return Measure(CELL_FRACTION, counts, totals, min_parent_cells, parents)
+    parts, own_part = _parts(composition.drop_duplicates(["entity", "level"]), order)
+    return Measure(CELL_FRACTION, counts, totals, min_parent_cells, parents, parts, own_part)
+
+
+def _parts(entities: pd.DataFrame, order: list[str]) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+    """Find the lineages of all cells and of immune cells, and the lineage that each type belongs to."""
+    lineages = list(entities.loc[entities["level"] == LEVEL_LINEAGE, "entity"])
+    immune = {of_immune(lineage): lineage for lineage in lineages if of_immune(lineage) in order}
+    parts = {ALL: tuple(lineages), IMMUNE: tuple(immune)}
+    own = dict(zip(parts[ALL] + parts[IMMUNE], parts[ALL] + parts[IMMUNE], strict=True))
+    types = entities[(entities["level"] == LEVEL_CELL_TYPE) & entities["parent"].isin(lineages)]
+    for kind, lineage in zip(types["entity"], types["parent"], strict=True):
+        if of_immune(lineage) in immune:
+            own.setdefault(of_immune(kind), of_immune(lineage))
+    return parts, own
 
 
 def log2_cpm(count: Matrix, library: Matrix, reference: Matrix) -> Matrix:
