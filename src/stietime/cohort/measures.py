@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -158,6 +158,8 @@ def arms(measure: Measure, contrast: Contrast) -> Arms:
     contrast
         Which samples form the arms; if paired, only patients in both are used.
     """
+    if contrast.minus is not None:
+        return _differences(measure, contrast, contrast.minus)
     sides = [contrast.first, contrast.second]
     if contrast.paired:
         sides = [side[side.isin(contrast.patients)] for side in sides]
@@ -186,6 +188,29 @@ def arms(measure: Measure, contrast: Contrast) -> Arms:
         )
         counting = (first_part, second_part)
     return Arms(first, second, natural_first, natural_second, was_seen, n_in_both, counting)
+
+
+def _differences(measure: Measure, contrast: Contrast, minus: Contrast) -> Arms:
+    """Take the differences within patients of two contrasts as the values of two arms."""
+    inner = [replace(contrast, minus=None, paired=True), minus]
+    if contrast.paired:
+        inner = [
+            replace(one, first=_of(one.first, contrast), second=_of(one.second, contrast)) for one in inner
+        ]
+    one, other = (arms(measure, part) for part in inner)
+    first, second = one.first - one.second, other.first - other.second
+    both = np.zeros(first.shape[1], dtype=np.int64)
+    if contrast.paired:
+        both = (~np.isnan(first) & ~np.isnan(second)).sum(axis=0)
+    counting = None
+    if one.sampling_variances is not None and other.sampling_variances is not None:
+        counting = (np.sum(one.sampling_variances, axis=0), np.sum(other.sampling_variances, axis=0))
+    naturals = (one.natural_first - one.natural_second, other.natural_first - other.natural_second)
+    return Arms(first, second, *naturals, one.seen | other.seen, both, counting)
+
+
+def _of(arm: pd.Series, contrast: Contrast) -> pd.Series:
+    return arm[arm.isin(contrast.patients)]
 
 
 def _counting_variance(kind: str, top: Matrix, depth: Matrix, reference: Matrix) -> Matrix:
