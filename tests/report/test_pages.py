@@ -21,7 +21,7 @@ COHORT_HEADINGS = (
     "Quality: which cells were dropped, and why", "What each lineage lost in each sample",
     "Embedding: all cells in one picture", "Clusters: how stable, whose cells, which genes",
     "Cell types", "States by environment", "States: what the calls rest on",
-    "Contrasts between environments and time points", "Claims of the reviews, weighed", "Tissue sections",
+    "What this cohort can answer", "Contrasts between environments and time points", "Claims of the reviews, weighed", "Tissue sections",
     "Planted beside recovered", "Methods, settings and provenance",
 )  # fmt: skip
 VOID = {"meta", "link", "img", "input", "br", "hr"}
@@ -134,7 +134,7 @@ def test_a_simulated_cohort_says_so_and_a_real_one_does_not(whole, pages):
 def test_a_missing_table_is_told_with_its_log_and_takes_nothing_else_down(fabricated):
     fabricated.path("contrasts").unlink()
     html, sections = cohort_page(fabricated.open())
-    assert [section.anchor for section in sections if section.failed] == ["contrasts"]
+    assert [section.anchor for section in sections if section.failed] == ["questions", "contrasts"]
     assert "the table does not exist" in html
     assert "logs/compare.log" in html
     assert Page(html).rows["claims"] == N_CLAIMS + 1
@@ -176,7 +176,10 @@ def test_a_cohort_of_sections_only_has_no_failure(fabricated):
     assert [section.anchor for section in sections if section.failed] == []
     assert [section.anchor for section in sections] == ["summary", "samples", "sections", "methods", "absent"]
     assert "The sample sheet of this run lists no samples of dissociated cells." in html
-    assert "States by environment; States: what the calls rest on; Contrasts" in html
+    assert (
+        "States by environment; States: what the calls rest on; What this cohort can answer; Contrasts"
+        in html
+    )
     assert "Not part of this cohort" in html
     assert "Tumour (TIME) of 2 patients: 2 tissue sections" in html
     assert "Planted beside recovered" not in html

@@ -10,6 +10,7 @@ import pandas as pd
 from stietime.cohort.effects import Effects, false_discovery_rates, mean_of_patients, smallest_exact_p
 from stietime.cohort.measures import GENE_EXPRESSION, Arms, Measure
 from stietime.cohort.patient_tests import find_effects
+from stietime.cohort.power import detectable_effect
 from stietime.cohort.relative import relative_effects
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ COLUMNS: Final = (
     "environment",
     "cancer",
     "treatment",
+    "detectable",
     *RELATIVE_COLUMNS,
 )
 
@@ -89,7 +91,8 @@ def compare(contrasts: Sequence[Contrast], measures: Sequence[Measure], *, min_p
     the first arm: log-odds, difference of mean scores, or log2 fold change. `q` is Benjamini and Hochberg's
     within contrast and kind. `mean_first` and `mean_second` are means over patients of the fraction, the
     mean score, or log2 counts per million. `estimate_relative` is the log-ratio to the kinds of cells that
-    moved least (`reference`), and `bias` what the estimate differs from it by. What is not tested has no p,
+    moved least (`reference`), and `bias` what the estimate differs from it by. `detectable` is
+    the effect found with 80 % power at p = 0.05. What is not tested has no p,
     and `note` says why.
     """
     tables = [_table(contrast, measure, min_pairs) for contrast in contrasts for measure in measures]
@@ -131,6 +134,7 @@ def _table(contrast: Contrast, measure: Measure, min_pairs: int) -> pd.DataFrame
             "environment": contrast.environment,
             "cancer": contrast.cancer,
             "treatment": contrast.treatment,
+            "detectable": detectable_effect(effects.se, effects.df),
             **beside,
         }
     )
