@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from benchmarks import statistics_null
+from benchmarks import statistics_demo, statistics_null, statistics_speed
 from benchmarks.pages import as_markdown, between_marks, figures_as_markdown
 from benchmarks.record import QUICK_RESULTS, RESULTS, show_figures, write_figures
 
@@ -29,6 +29,8 @@ PARTS: Final[dict[str, Callable[..., list[Figure]]]] = {
     "pairs_of_pbmc": statistics_null.pairs_of_pbmc,
     "pairs_of_lung": statistics_null.pairs_of_lung,
     "groups": statistics_null.groups,
+    "demo": statistics_demo.figures,
+    "speed": statistics_speed.figures,
 }
 
 

@@ -21,7 +21,8 @@ COHORT_HEADINGS = (
     "Quality: which cells were dropped, and why", "What each lineage lost in each sample",
     "Embedding: all cells in one picture", "Clusters: how stable, whose cells, which genes",
     "Cell types", "States by environment", "States: what the calls rest on",
-    "What this cohort can answer", "Contrasts between environments and time points", "Claims of the reviews, weighed", "Tissue sections",
+    "What this cohort can answer", "Contrasts between environments and time points",
+    "Claims of the reviews, weighed", "Tissue sections",
     "Planted beside recovered", "Methods, settings and provenance",
 )  # fmt: skip
 VOID = {"meta", "link", "img", "input", "br", "hr"}

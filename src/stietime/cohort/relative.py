@@ -71,18 +71,22 @@ def relative_effects(
     """
     entities = list(measure.numerator.columns)
     steady = {parent: _steady(parts, entities, values) for parent, parts in measure.parts.items()}
-    counts, depths, reference = measure.numerator, {}, []
-    for entity in entities:
+    counts = measure.numerator.to_numpy(dtype=float)
+    depths, reference = np.zeros_like(counts), []
+    for place, entity in enumerate(entities):
         parent, own = measure.parents.get(entity, ""), measure.own_part.get(entity, "")
         others = [part for part in steady.get(parent, []) if part != own] if own else []
         if len(others) < MIN_REFERENCE:
             others = []
         reference.append(", ".join(others))
-        held = counts[entity] + counts[others].sum(axis=1)
-        depths[entity] = held.where(measure.denominator[entity] > 0, 0) if others else 0 * held
+        if others:
+            beside = [entities.index(part) for part in others]
+            depths[:, place] = counts[:, place] + counts[:, beside].sum(axis=1)
     if not any(reference):
         return None
-    against = replace(measure, denominator=pd.DataFrame(depths)[entities])
+    depths[measure.denominator.to_numpy() <= 0] = 0
+    frame = pd.DataFrame(depths, index=measure.numerator.index, columns=entities)
+    against = replace(measure, denominator=frame)
     _, effects = find_effects(contrast, against, min_pairs=min_pairs)
     return Relative(effects, reference)
 
