@@ -94,11 +94,10 @@ def planted() -> pd.Series:
     found = {}
     for contrast, arms in ARMS.items():
         for state, (parent, *populations) in STATE_PARENTS.items():
-            shares = [sum(table.loc[(parent, name), arm] for name in populations) for arm in arms]
+            rows = table[list(arms)].loc[pd.MultiIndex.from_product([[parent], populations])]
+            shares = rows.to_numpy(dtype=float).sum(axis=0)
             if parent == "erythroid":  # Ter cells are counted among all cells
-                shares = [
-                    share * table.loc[("all", parent), arm] for share, arm in zip(shares, arms, strict=True)
-                ]
+                shares = shares * table.loc[("all", parent), list(arms)].to_numpy(dtype=float)
             first, second = (np.log(share / (1 - share)) for share in shares)
             if abs(first - second) >= SMALLEST:
                 found[(contrast, state)] = first - second
