@@ -69,7 +69,7 @@ def test_the_sign_is_that_of_the_first_named(sets, name_samples, draw_cohort):
         assert table.loc[(name, CELL_FRACTION, "texp"), "estimate"] > 1
     row = table.loc[("patient_vs_donor_blood", CELL_FRACTION, "texp")]
     assert (row["n_patients"], row["n_pairs"]) == (6, 0)
-    assert row["method"].startswith("Welch")
+    assert row["method"].startswith("moderated Welch")
     assert table.loc[("time_vs_normal", CELL_FRACTION, "texp"), "n_pairs"] == 3
 
 

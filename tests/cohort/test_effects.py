@@ -10,10 +10,10 @@ from scipy import stats
 
 from stietime.cohort.effects import (
     false_discovery_rates,
+    group_effects,
     paired_effects,
     sign_flip_p,
     smallest_exact_p,
-    welch_effects,
 )
 
 
@@ -85,24 +85,48 @@ def test_equal_differences_have_no_test_and_do_not_shape_the_prior():
     np.testing.assert_array_equal(effects.p[:4], alone.p)
 
 
-def test_welch_equals_scipy():
+def test_two_entities_of_groups_give_welchs_t():
     rng = np.random.default_rng(9)
-    first, second = rng.normal(1, 2, (5, 3)), rng.normal(0, 1, (8, 3))
+    first, second = rng.normal(1, 2, (5, 2)), rng.normal(0, 1, (8, 2))
     second[:3, 1] = np.nan
-    effects = welch_effects(first, second, testable=np.ones(3, bool), min_group=3)
+    effects = group_effects(first, second, testable=np.ones(2, bool), min_group=3)
     reference = stats.ttest_ind(first, second, equal_var=False, nan_policy="omit")
     np.testing.assert_allclose(effects.p, reference.pvalue, rtol=1e-10)
     np.testing.assert_allclose(effects.df, reference.df, rtol=1e-10)
-    np.testing.assert_array_equal(effects.n_second, [8, 5, 8])
+    np.testing.assert_array_equal(effects.n_second, [8, 5])
     assert np.isnan(effects.p_exact).all()
+
+
+def test_groups_borrow_degrees_of_freedom_and_never_a_smaller_variance():
+    rng = np.random.default_rng(11)
+    first, second = rng.normal(0, 1, (4, 30)), rng.normal(0, 2, (7, 30))
+    effects = group_effects(first, second, testable=np.ones(30, bool), min_group=3)
+    plain = stats.ttest_ind(first, second, equal_var=False)
+    assert (effects.df > plain.df).all()
+    own = effects.estimate / plain.statistic
+    assert (effects.se >= own * (1 - 1e-12)).all()
+    assert (effects.se > own * 1.01).any()
+
+
+def test_the_trend_in_groups_weighs_both_by_their_patients():
+    rng = np.random.default_rng(12)
+    counting = (rng.uniform(0.1, 3, 40), rng.uniform(0.1, 3, 40))
+    spread = [np.sqrt(part + 0.01) for part in counting]
+    first, second = rng.normal(0, spread[0], (4, 40)), rng.normal(0, spread[1], (9, 40))
+    tests = {"testable": np.ones(40, bool), "min_group": 3}
+    trended = group_effects(first, second, sampling_variances=counting, **tests)
+    truth = np.sqrt(spread[0] ** 2 / 4 + spread[1] ** 2 / 9)
+    flat = group_effects(first, second, **tests)
+    errors = [np.std(np.log(effects.se / truth)) for effects in (trended, flat)]
+    assert errors[0] < 0.8 * errors[1]
 
 
 def test_welch_of_a_small_or_constant_group():
     first, second = np.array([[1.0], [2.0]]), np.array([[0.0], [0.5], [1.0]])
-    effects = welch_effects(first, second, testable=np.ones(1, bool), min_group=3)
+    effects = group_effects(first, second, testable=np.ones(1, bool), min_group=3)
     assert effects.estimate[0] == 1.0
     assert np.isnan(effects.p[0])
-    constant = welch_effects(np.ones((3, 1)), np.ones((3, 1)), testable=np.ones(1, bool), min_group=3)
+    constant = group_effects(np.ones((3, 1)), np.ones((3, 1)), testable=np.ones(1, bool), min_group=3)
     assert np.isnan(constant.p[0])
 
 

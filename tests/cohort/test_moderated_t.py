@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy import optimize, special, stats
 
-from stietime.cohort.moderated import fit_prior, inverse_trigamma, squeeze, t_quantile, two_sided_p
+from stietime.cohort.moderated import (
+    fit_prior,
+    inverse_trigamma,
+    moderate,
+    squeeze,
+    t_quantile,
+    two_sided_p,
+)
 
 # printed by limma 3.x in its own regression test (tests/limma-Tests.Rout.save, "Similar to Mette Langaas"):
 # five genes, residual df 6 but for the last
@@ -118,3 +125,43 @@ def test_t_distribution(df):
     law = stats.norm if np.isinf(df) else stats.t(df)
     np.testing.assert_allclose(two_sided_p(t, np.full(4, df)), 2 * law.sf(np.abs(t)), rtol=1e-6)
     assert t_quantile(0.975, np.array([df]))[0] == pytest.approx(law.ppf(0.975), rel=1e-6)
+
+
+def test_moderating_never_lowers_a_variance_and_trusts_the_prior_less_than_limma():
+    rng = np.random.default_rng(13)
+    df = np.full(30, 3.0)
+    variances = rng.chisquare(df) / df * rng.uniform(0.5, 2, 30)
+    posterior, posterior_df = moderate(variances, df)
+    prior = fit_prior(variances, df)
+    _, plain_df = squeeze(variances, df, prior)
+    assert (posterior >= variances).all()
+    assert (posterior > variances).sum() > 5
+    assert (posterior_df > df).all()
+    assert (posterior_df < plain_df).all()
+
+
+def test_the_bound_of_the_spread_solves_its_moment_equation():
+    rng = np.random.default_rng(14)
+    df, errors = np.full(20, 5.0), 2.0
+    variances = rng.chisquare(df) / df
+    logs = np.log(variances) - special.digamma(df / 2) + np.log(df / 2)
+    spread = np.var(logs, ddof=1) * (1 + errors * np.sqrt(2 / 19)) - special.polygamma(1, df / 2).mean()
+    prior = fit_prior(variances, df, errors=errors)
+    assert special.polygamma(1, prior.df / 2) == pytest.approx(spread, rel=1e-8)
+
+
+def test_a_type_of_large_variance_keeps_its_level():
+    rng = np.random.default_rng(15)
+    n, true = 4, np.ones(20)
+    true[0] = 6.0
+    found = {"squeezed": 0, "moderated": 0}
+    for _ in range(2000):
+        differences = rng.normal(0, np.sqrt(true), (n, 20))
+        variances, df = differences.var(axis=0, ddof=1), np.full(20, n - 1.0)
+        for name in found:
+            squeezed = squeeze(variances, df, fit_prior(variances, df))
+            posterior, t_df = squeezed if name == "squeezed" else moderate(variances, df)
+            t = differences.mean(axis=0) / np.sqrt(posterior / n)
+            found[name] += two_sided_p(t, t_df)[0] <= 0.05
+    assert found["squeezed"] / 2000 > 0.2
+    assert found["moderated"] / 2000 < 0.15

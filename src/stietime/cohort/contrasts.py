@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from stietime.cohort.effects import (
-    Effects,
-    false_discovery_rates,
-    mean_of_patients,
-    paired_effects,
-    smallest_exact_p,
-    welch_effects,
-)
-from stietime.cohort.measures import GENE_EXPRESSION, Arms, Measure, arms
+from stietime.cohort.effects import Effects, false_discovery_rates, mean_of_patients, smallest_exact_p
+from stietime.cohort.measures import GENE_EXPRESSION, Arms, Measure
+from stietime.cohort.patient_tests import find_effects
+from stietime.cohort.power import detectable_effect
+from stietime.cohort.relative import relative_effects
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -31,9 +27,20 @@ NO_VARIANCE: Final = "no variance"
 CONFOUNDED: Final = "confounded"
 
 PAIRED_METHOD: Final = "moderated paired t of patients' differences"
-WELCH_METHOD: Final = "Welch t of patients' means"
+WELCH_METHOD: Final = "moderated Welch t of patients' means"
 GENE_MISSING: Final = "the gene is in no sample"
 EXACT_P_NOTED_BELOW: Final = 6  # pairs
+
+# against the cells that moved least; of fractions of all cells and of immune cells
+RELATIVE_COLUMNS: Final = (
+    "estimate_relative",
+    "relative_low",
+    "relative_high",
+    "p_relative",
+    "q_relative",
+    "bias",
+    "reference",
+)
 
 COLUMNS: Final = (
     "contrast",
@@ -61,6 +68,8 @@ COLUMNS: Final = (
     "environment",
     "cancer",
     "treatment",
+    "detectable",
+    *RELATIVE_COLUMNS,
 )
 
 
@@ -81,7 +90,10 @@ def compare(contrasts: Sequence[Contrast], measures: Sequence[Measure], *, min_p
     One row per contrast, kind and entity with the columns of `COLUMNS`. An estimate above 0 means higher in
     the first arm: log-odds, difference of mean scores, or log2 fold change. `q` is Benjamini and Hochberg's
     within contrast and kind. `mean_first` and `mean_second` are means over patients of the fraction, the
-    mean score, or log2 counts per million. What is not tested has no p, and `note` says why.
+    mean score, or log2 counts per million. `estimate_relative` is the log-ratio to the kinds of cells that
+    moved least (`reference`), and `bias` what the estimate differs from it by. `detectable` is
+    the effect found with 80 % power at p = 0.05. What is not tested has no p,
+    and `note` says why.
     """
     tables = [_table(contrast, measure, min_pairs) for contrast in contrasts for measure in measures]
     if not tables:
@@ -90,18 +102,9 @@ def compare(contrasts: Sequence[Contrast], measures: Sequence[Measure], *, min_p
 
 
 def _table(contrast: Contrast, measure: Measure, min_pairs: int) -> pd.DataFrame:
-    values = arms(measure, contrast)
-    if contrast.paired:
-        effects = paired_effects(
-            values.first,
-            values.second,
-            testable=values.seen,
-            min_pairs=min_pairs,
-            sampling_variance=values.sampling_variance,
-        )
-    else:
-        effects = welch_effects(values.first, values.second, testable=values.seen, min_group=min_pairs)
+    values, effects = find_effects(contrast, measure, min_pairs=min_pairs)
     low, high = effects.interval()
+    beside = _beside_reference(contrast, measure, values, effects, min_pairs)
     n_patients = effects.n_first + effects.n_second - values.n_in_both
     status = _status(effects, values, min_pairs)
     entities = list(measure.numerator.columns)
@@ -131,10 +134,33 @@ def _table(contrast: Contrast, measure: Measure, min_pairs: int) -> pd.DataFrame
             "environment": contrast.environment,
             "cancer": contrast.cancer,
             "treatment": contrast.treatment,
+            "detectable": detectable_effect(effects.se, effects.df),
+            **beside,
         }
     )
     table["note"] = [_note(row, contrast, measure, min_pairs) for row in table.to_dict("records")]
     return table
+
+
+def _beside_reference(
+    contrast: Contrast, measure: Measure, values: Arms, effects: Effects, min_pairs: int
+) -> dict[str, Any]:
+    """Give the columns of the effects relative to the steadiest cells; empty where there are none."""
+    relative = relative_effects(contrast, measure, values, min_pairs=min_pairs) if measure.parts else None
+    if relative is None:
+        return dict.fromkeys(RELATIVE_COLUMNS, np.nan) | {"reference": ""}
+    found = relative.effects
+    low, high = found.interval()
+    told = np.array([bool(cells) for cells in relative.reference])
+    return {
+        "estimate_relative": np.where(told & values.seen, found.estimate, np.nan),
+        "relative_low": low,
+        "relative_high": high,
+        "p_relative": found.p,
+        "q_relative": false_discovery_rates(found.p),
+        "bias": np.where(told & values.seen, effects.estimate - found.estimate, np.nan),
+        "reference": relative.reference,
+    }
 
 
 def _status(effects: Effects, values: Arms, min_pairs: int) -> list[str]:

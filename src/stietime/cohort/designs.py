@@ -44,6 +44,9 @@ class Contrast:
         The cancer all patients have; empty where they have several, or none is named.
     treatment
         The treatment all patients had; empty where several, and for baseline designs `untreated`.
+    minus
+        A second contrast, within patients: the difference of the first two arms less its difference is
+        compared, within patients if `paired`, else between the patients of both differences.
     """
 
     name: str
@@ -54,11 +57,16 @@ class Contrast:
     paired: bool
     cancer: str = ""
     treatment: str = UNTREATED
+    minus: Contrast | None = None
 
     @cached_property
     def patients(self) -> pd.Index:
         """Patients the contrast can rest on: those in both arms if paired, else those in either."""
-        first, second = pd.Index(self.first.unique()), pd.Index(self.second.unique())
+        if self.minus is not None:
+            each = [replace(self, minus=None, paired=True).patients, self.minus.patients]
+            first, second = each
+        else:
+            first, second = pd.Index(self.first.unique()), pd.Index(self.second.unique())
         common: pd.Index = first.intersection(second) if self.paired else first.union(second)
         return common
 

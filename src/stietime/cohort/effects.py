@@ -1,4 +1,4 @@
-"""Tests between patients: moderated paired t, exact sign flips, Welch's t, false discovery rates."""
+"""Tests between patients: moderated paired and Welch's t, exact sign flips, false discovery rates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from stietime.cohort.moderated import fit_prior, squeeze, t_quantile, two_sided_p
+from stietime.cohort.moderated import moderate, t_quantile, two_sided_p
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -76,11 +76,9 @@ def paired_effects(
     variance = _variance(differences, estimate)
     usable = testable & (n >= min_pairs) & (variance > _rounding(differences))
     se, df = np.full((2, len(n)), np.nan)
-    residual_df = (n[usable] - 1).astype(float)
     covariate = None if sampling_variance is None else np.log(sampling_variance[usable])
-    prior = fit_prior(variance[usable], residual_df, covariate)
-    posterior, df[usable] = squeeze(variance[usable], residual_df, prior)
-    se[usable] = np.sqrt(posterior / n[usable])
+    moderated, df[usable] = moderate(variance[usable], (n[usable] - 1).astype(float), covariate)
+    se[usable] = np.sqrt(moderated / n[usable])
     exact = np.full(len(n), np.nan)
     for entity in np.flatnonzero(usable):
         values = differences[:, entity]
@@ -88,17 +86,33 @@ def paired_effects(
     return Effects(estimate, se, df, two_sided_p(estimate / se, df), exact, n, n)
 
 
-def welch_effects(first: Matrix, second: Matrix, *, testable: NDArray[np.bool_], min_group: int) -> Effects:
-    """Compare two groups of patients with Welch's t, which allows unequal variances.
+def group_effects(
+    first: Matrix,
+    second: Matrix,
+    *,
+    testable: NDArray[np.bool_],
+    min_group: int,
+    sampling_variances: tuple[Vector, Vector] | None = None,
+) -> Effects:
+    """Compare two groups of patients with a moderated Welch's t, which allows unequal variances.
+
+    The squared standard error of Welch's t, se2 = s1^2/n1 + s2^2/n2, has the degrees of freedom of
+    Satterthwaite. Brought to one patient, se2 / (1/n1 + 1/n2), it is squeezed as a paired variance is.
 
     Parameters
     ----------
     first, second
         Patients x entities of either group; nan where not measured.
     testable
-        Entities that may be tested.
+        Entities that may be tested; only they shape the common variance.
     min_group
         Entities with fewer patients in a group have an estimate but no test.
+    sampling_variances
+        The part of each entity's variance in either group that counting alone explains.
+
+    References
+    ----------
+    Welch 1947, Biometrika 34:28.
     """
     n1, n2 = (~np.isnan(first)).sum(axis=0), (~np.isnan(second)).sum(axis=0)
     mean1, mean2 = mean_of_patients(first), mean_of_patients(second)
@@ -107,8 +121,15 @@ def welch_effects(first: Matrix, second: Matrix, *, testable: NDArray[np.bool_],
     usable = enough & ((variance1 > _rounding(first)) | (variance2 > _rounding(second)))
     se, df = np.full((2, len(n1)), np.nan)
     part1, part2 = variance1[usable] / n1[usable], variance2[usable] / n2[usable]
-    se[usable] = np.sqrt(part1 + part2)
-    df[usable] = (part1 + part2) ** 2 / (part1**2 / (n1[usable] - 1) + part2**2 / (n2[usable] - 1))
+    satterthwaite = (part1 + part2) ** 2 / (part1**2 / (n1[usable] - 1) + part2**2 / (n2[usable] - 1))
+    weight1, weight2 = 1 / n1[usable], 1 / n2[usable]
+    covariate = None
+    if sampling_variances is not None:
+        by_counting = weight1 * sampling_variances[0][usable] + weight2 * sampling_variances[1][usable]
+        covariate = np.log(by_counting / (weight1 + weight2))
+    one_patient = (part1 + part2) / (weight1 + weight2)
+    moderated, df[usable] = moderate(one_patient, satterthwaite, covariate)
+    se[usable] = np.sqrt(moderated * (weight1 + weight2))
     estimate = mean1 - mean2
     nothing = np.full(len(n1), np.nan)
     return Effects(estimate, se, df, two_sided_p(estimate / se, df), nothing, n1, n2)

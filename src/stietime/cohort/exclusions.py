@@ -6,20 +6,28 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from stietime.cohort.chosen import make_contrasts
 from stietime.cohort.designs import find_contrasts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     import pandas as pd
 
+    from stietime.cohort.chosen import Chosen
     from stietime.cohort.designs import Contrast
 
 MAX_NAMED: Final = 5
 
 
 def contrasts_without(
-    excluded: Collection[str], samples: pd.DataFrame, *, before: str, after: str, min_pairs: int
+    excluded: Collection[str],
+    samples: pd.DataFrame,
+    *,
+    before: str,
+    after: str,
+    min_pairs: int,
+    chosen: Sequence[Chosen] = (),
 ) -> tuple[list[Contrast], dict[str, list[str]]]:
     """List the contrasts of a cohort, made without its excluded samples.
 
@@ -33,6 +41,8 @@ def contrasts_without(
         All samples, as `name_cohort` gives them.
     before, after, min_pairs
         As `find_contrasts` takes them.
+    chosen
+        Contrasts of the configuration, which stand behind.
 
     Returns
     -------
@@ -40,15 +50,17 @@ def contrasts_without(
     """
     out = [sample for sample in samples.index if sample in set(excluded)]
     find = partial(find_contrasts, before=before, after=after, min_pairs=min_pairs)
-    every = find(samples)
+    configured = make_contrasts(chosen, samples)
+    every = [*find(samples), *configured]
     made = {contrast.name: contrast for contrast in find(samples.drop(index=out))}
+    made |= {contrast.name: _without(contrast, out) for contrast in configured}
     contrasts, lost = [], {}
     for whole in every:
         rest = made.get(whole.name) or _without(whole, out)
         if whole.name not in made and len(rest.first) and len(rest.second):
             continue  # a stratum that became all there is: the contrast over all patients stands for it
         contrasts.append(rest)
-        left_out = [name for name in out if name in whole.first.index or name in whole.second.index]
+        left_out = [name for name in out if name in _samples_of(whole)]
         if left_out:
             lost[whole.name] = left_out
     return contrasts, lost
@@ -56,7 +68,13 @@ def contrasts_without(
 
 def _without(contrast: Contrast, excluded: list[str]) -> Contrast:
     first, second = (arm[~arm.index.isin(excluded)] for arm in (contrast.first, contrast.second))
-    return replace(contrast, first=first, second=second)
+    minus = None if contrast.minus is None else _without(contrast.minus, excluded)
+    return replace(contrast, first=first, second=second, minus=minus)
+
+
+def _samples_of(contrast: Contrast) -> set[str]:
+    below = set() if contrast.minus is None else _samples_of(contrast.minus)
+    return {*contrast.first.index, *contrast.second.index} | below
 
 
 def note_excluded(table: pd.DataFrame, lost: dict[str, list[str]]) -> pd.DataFrame:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stietime.cohort.composition import LEVEL_CELL_TYPE, NOT_CAPTURED
+from stietime.cohort.composition import LEVEL_CELL_TYPE, LEVEL_LINEAGE, NOT_CAPTURED, of_immune
+from stietime.cohort.hierarchy import ALL, IMMUNE
+from stietime.cohort.log_odds import rarefied_log_odds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +42,10 @@ class Measure:
         A patient with less in an arm has no value there.
     parents
         The parent of each entity, for display.
+    parts
+        Of a parent: disjoint entities that make it up.
+    own_part
+        Of an entity: the part of its parent that it is, or belongs to.
     """
 
     kind: str
@@ -47,6 +53,8 @@ class Measure:
     denominator: pd.DataFrame
     min_denominator: float
     parents: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    own_part: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,9 +72,9 @@ class Arms:
         Whether any cell or count of the entity was seen in a patient that was measured.
     n_in_both
         Number of patients with a value in both arms.
-    sampling_variance
-        Mean over patients of the variance that counting alone gives a difference, per entity; nothing for
-        signatures.
+    sampling_variances
+        Mean over the patients of either arm of the variance that counting alone gives, per entity; nothing
+        for signatures.
     """
 
     first: Matrix
@@ -75,7 +83,7 @@ class Arms:
     natural_second: Matrix
     seen: NDArray[np.bool_]
     n_in_both: NDArray[np.int64]
-    sampling_variance: Matrix | None
+    sampling_variances: tuple[Matrix, Matrix] | None
 
 
 def composition_measure(composition: pd.DataFrame, *, min_parent_cells: int) -> Measure:
@@ -94,29 +102,35 @@ def composition_measure(composition: pd.DataFrame, *, min_parent_cells: int) -> 
     wide = rows.set_index(["sample", "entity"])[["n", "n_parent"]].astype(float).fillna(0.0)
     counts, totals = (wide[column].unstack()[order] for column in wide.columns)  # noqa: PD010 - no aggregation
     parents = dict(zip(rows["entity"], rows["parent"], strict=True))
-    return Measure(CELL_FRACTION, counts, totals, min_parent_cells, parents)
+    parts, own_part = _parts(composition.drop_duplicates(["entity", "level"]), order)
+    return Measure(CELL_FRACTION, counts, totals, min_parent_cells, parents, parts, own_part)
 
 
-def log_odds(n: Matrix, total: Matrix, reference: Matrix) -> Matrix:
-    """Give the empirical logit, its half count scaled to a reference depth.
-
-    log((n + r/2) / (N - n + r/2)) with r = N / reference. With N = reference this is Haldane's and
-    Anscombe's logit. Scaling makes an entity that is absent equal at any depth; a fixed half count would
-    turn a difference in depth into a difference in fraction.
-
-    Parameters
-    ----------
-    n, total
-        Cells of the entity and of its parent.
-    reference
-        Parent cells of the shallower side of the comparison.
-    """
-    half = 0.5 * total / reference
-    return np.asarray(np.log((n + half) / (total - n + half)))
+def _parts(entities: pd.DataFrame, order: list[str]) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+    """Find the lineages of all cells and of immune cells, and the lineage that each type belongs to."""
+    lineages = list(entities.loc[entities["level"] == LEVEL_LINEAGE, "entity"])
+    immune = {of_immune(lineage): lineage for lineage in lineages if of_immune(lineage) in order}
+    parts = {ALL: tuple(lineages), IMMUNE: tuple(immune)}
+    own = dict(zip(parts[ALL] + parts[IMMUNE], parts[ALL] + parts[IMMUNE], strict=True))
+    types = entities[(entities["level"] == LEVEL_CELL_TYPE) & entities["parent"].isin(lineages)]
+    for kind, lineage in zip(types["entity"], types["parent"], strict=True):
+        if of_immune(lineage) in immune:
+            own.setdefault(of_immune(kind), of_immune(lineage))
+    return parts, own
 
 
 def log2_cpm(count: Matrix, library: Matrix, reference: Matrix) -> Matrix:
-    """Give log2 counts per million: log2((c + r/2) / (L + r) * 1e6) with r = L / reference, as `log_odds`."""
+    """Give log2 counts per million, the half count scaled to a reference depth.
+
+    log2((c + r/2) / (L + r) * 1e6) with r = L / reference: a gene that is absent is equal at any depth.
+
+    Parameters
+    ----------
+    count, library
+        Counts of the gene and of all genes.
+    reference
+        Counts of the shallower side of the comparison.
+    """
     ratio = library / reference
     return np.asarray(np.log2((count + 0.5 * ratio) / (library + ratio) * 1e6))
 
@@ -144,6 +158,8 @@ def arms(measure: Measure, contrast: Contrast) -> Arms:
     contrast
         Which samples form the arms; if paired, only patients in both are used.
     """
+    if contrast.minus is not None:
+        return _differences(measure, contrast, contrast.minus)
     sides = [contrast.first, contrast.second]
     if contrast.paired:
         sides = [side[side.isin(contrast.patients)] for side in sides]
@@ -164,20 +180,46 @@ def arms(measure: Measure, contrast: Contrast) -> Arms:
     )
     natural_first, natural_second = (_natural(measure.kind, top, depth) for top, depth in pairs)
     was_seen = (np.asarray(seen) > 0) | (measure.kind == SIGNATURE)
-    sampling = None if measure.kind == SIGNATURE else _sampling_variance(measure.kind, pairs, references)
-    return Arms(first, second, natural_first, natural_second, was_seen, n_in_both, sampling)
+    counting = None
+    if measure.kind != SIGNATURE:
+        first_part, second_part = (
+            _counting_variance(measure.kind, top, depth, reference)
+            for (top, depth), reference in zip(pairs, references, strict=True)
+        )
+        counting = (first_part, second_part)
+    return Arms(first, second, natural_first, natural_second, was_seen, n_in_both, counting)
 
 
-def _sampling_variance(kind: str, pairs: list[tuple[Matrix, Matrix]], references: list[Matrix]) -> Matrix:
-    """Sum the arms' variances of the log by counting: 1/n, and for odds also 1/(N - n) (delta method)."""
-    total = np.zeros(references[0].shape[1])
-    for (top, depth), reference in zip(pairs, references, strict=True):
-        half = 0.5 * depth / reference
-        each = 1 / (top + half)
-        if kind == CELL_FRACTION:
-            each += 1 / (depth - top + half)
-        total += mean_of_patients(each)
-    return total
+def _differences(measure: Measure, contrast: Contrast, minus: Contrast) -> Arms:
+    """Take the differences within patients of two contrasts as the values of two arms."""
+    inner = [replace(contrast, minus=None, paired=True), minus]
+    if contrast.paired:
+        inner = [
+            replace(one, first=_of(one.first, contrast), second=_of(one.second, contrast)) for one in inner
+        ]
+    one, other = (arms(measure, part) for part in inner)
+    first, second = one.first - one.second, other.first - other.second
+    both = np.zeros(first.shape[1], dtype=np.int64)
+    if contrast.paired:
+        both = (~np.isnan(first) & ~np.isnan(second)).sum(axis=0)
+    counting = None
+    if one.sampling_variances is not None and other.sampling_variances is not None:
+        counting = (np.sum(one.sampling_variances, axis=0), np.sum(other.sampling_variances, axis=0))
+    naturals = (one.natural_first - one.natural_second, other.natural_first - other.natural_second)
+    return Arms(first, second, *naturals, one.seen | other.seen, both, counting)
+
+
+def _of(arm: pd.Series, contrast: Contrast) -> pd.Series:
+    return arm[arm.isin(contrast.patients)]
+
+
+def _counting_variance(kind: str, top: Matrix, depth: Matrix, reference: Matrix) -> Matrix:
+    """Average the variance of the log by counting: 1/n, and for odds also 1/(N - n) (delta method)."""
+    half = 0.5 * depth / reference
+    each = 1 / (top + half)
+    if kind == CELL_FRACTION:
+        each += 1 / (depth - top + half)
+    return mean_of_patients(each)
 
 
 def _measured(depth: pd.DataFrame, measure: Measure) -> pd.DataFrame:
@@ -204,7 +246,7 @@ def _median(depth: Matrix) -> Matrix:
 
 def _scaled(kind: str, top: Matrix, depth: Matrix, reference: Matrix) -> Matrix:
     if kind == CELL_FRACTION:
-        return log_odds(top, depth, reference)
+        return rarefied_log_odds(top, depth, reference)
     if kind == GENE_EXPRESSION:
         return log2_cpm(top, depth, reference)
     return np.asarray(top / depth)

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from stietime.settings.annotation import Annotation
 from stietime.settings.base import Fraction, Section
 from stietime.settings.clones import Clones
+from stietime.settings.comparison import Comparison
 from stietime.settings.copy_number import CopyNumber
 from stietime.settings.quality import Quality
 from stietime.settings.structures import Structures
@@ -169,33 +170,6 @@ class States(Section):
     """Share of a state's calls that may be by chance, by the same random sets; 1 for no such limit."""
     seed: Annotated[int, Field(ge=0)] = 1
     """Seed of the matched random sets."""
-
-
-class Comparison(Section):
-    """Patient-level contrasts between environments and time points."""
-
-    before: str = "before"
-    """Value of the sheet's timepoint column that means before treatment."""
-    after: str = "after"
-    """Value of the sheet's timepoint column that means after treatment."""
-    min_parent_cells: Annotated[int, Field(ge=1)] = 10
-    """A fraction whose parent has fewer cells in a sample is left out as not measured."""
-    min_pairs: Annotated[int, Field(ge=2)] = 3
-    """A contrast with fewer patients (or pairs) is not testable."""
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    """Level at which a corrected p-value supports or contradicts a claim."""
-    equivalence_log_odds: Annotated[float, Field(gt=0)] = 0.5
-    """A cell fraction counts as unchanged when its effect lies surely within this many log-odds of 0."""
-    equivalence_score: Annotated[float, Field(gt=0)] = 0.05
-    """A signature counts as unchanged when its mean score (0 to 1) differs surely by less than this."""
-    equivalence_log2_fold: Annotated[float, Field(gt=0)] = 0.5
-    """A gene counts as unchanged when its log2 fold change lies surely within this of 0."""
-    cancer_names: dict[str, str] = Field(default={})
-    """The sheet's cancer names, each with the claims' name for it (NSCLC, HCC, NPC) or any other name."""
-    treatment_names: dict[str, str] = Field(default={})
-    """The sheet's treatments, each with radiotherapy, immunotherapy, chemo_targeted_combined or untreated."""
-    donor_names: tuple[str, ...] = ("healthy", "donor", "none", "control")
-    """Values of the sheet's cancer column that mean a person without cancer."""
 
 
 class Spatial(Section):

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from stietime.cohort.chosen import Chosen
     from stietime.cohort.designs import Contrast
     from stietime.cohort.expression import Pseudobulk
     from stietime.cohort.measures import Measure
+    from stietime.settings.comparison import Conditions
 
 LOG = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
         The tables are not of the same samples and cells, or the sheet contradicts itself.
     """
     from stietime.cells.embedding.contrast_design import Arms, confounded_contrasts, judge_contrasts
+    from stietime.cohort.chosen import columns_of
     from stietime.cohort.composition import count_entities
     from stietime.cohort.confounding import mark_confounded
     from stietime.cohort.contrasts import compare
@@ -57,13 +60,19 @@ def run(arguments: argparse.Namespace) -> None:
     settings: Comparison = arguments.settings
     enough = settings.min_parent_cells
     cells = storage.read_table(arguments.cells, [names.CELL, names.SAMPLE, names.LINEAGE, names.CELL_TYPE])
-    expression, sheet = _read_expression(arguments.counts, cells, enough)
+    chosen = chosen_contrasts(settings)
+    expression, sheet = _read_expression(arguments.counts, cells, enough, columns_of(chosen))
     samples = named_samples(sheet, settings)
     excluded = excluded_samples(arguments.samples, samples.index, cells)
     sets = marker_sets(arguments.states.gene_sets)
     composition = count_entities(cells, samples, sets, min_parent_cells=enough, excluded=excluded)
     contrasts, lost = contrasts_without(
-        excluded, samples, before=settings.before, after=settings.after, min_pairs=settings.min_pairs
+        excluded,
+        with_columns(samples, sheet),
+        before=settings.before,
+        after=settings.after,
+        min_pairs=settings.min_pairs,
+        chosen=chosen,
     )
     measures = [
         composition_measure(composition, min_parent_cells=enough),
@@ -85,9 +94,8 @@ def _report(
     contrasts: Sequence[Contrast], table: pd.DataFrame, samples: pd.DataFrame, excluded: dict[str, str]
 ) -> None:
     """Log what was tested, and which samples took no part."""
-    used = {
-        sample for contrast in contrasts for arm in (contrast.first, contrast.second) for sample in arm.index
-    }
+    parts = [part for contrast in contrasts for part in (contrast, contrast.minus) if part is not None]
+    used = {sample for part in parts for arm in (part.first, part.second) for sample in arm.index}
     tested = int((table["status"] == "tested").sum())
     LOG.info("%d contrasts: %s", len(contrasts), ", ".join(c.name for c in contrasts) or "none")
     LOG.info(
@@ -165,6 +173,49 @@ def named_samples(sheet: pd.DataFrame, settings: Comparison) -> pd.DataFrame:
     )
 
 
+def with_columns(samples: pd.DataFrame, sheet: pd.DataFrame) -> pd.DataFrame:
+    """Add the further columns of the sample sheet, as text, for the conditions of contrasts.
+
+    Parameters
+    ----------
+    samples
+        Named samples.
+    sheet
+        One row per sample with `sample` and any columns of the sheet.
+    """
+    further = [column for column in sheet.columns if column not in (names.SAMPLE, *samples.columns)]
+    text = sheet.set_index(names.SAMPLE)[further].astype(object)
+    return samples.join(text.where(text.notna(), "").astype(str))
+
+
+def chosen_contrasts(settings: Comparison) -> list[Chosen]:
+    """Read the contrasts of the configuration.
+
+    Parameters
+    ----------
+    settings
+        Holds them.
+    """
+    from stietime.cohort.chosen import Chosen
+
+    def texts(conditions: Conditions) -> dict[str, tuple[str, ...]]:
+        """Write the values of conditions as the sample sheet does."""
+        each = {key: given if isinstance(given, tuple) else (given,) for key, given in conditions.items()}
+        return {column: tuple(str(value) for value in values) for column, values in each.items()}
+
+    return [
+        Chosen(
+            choice.name,
+            texts(choice.first),
+            texts(choice.second),
+            choice.paired,
+            texts(choice.minus.first) if choice.minus else None,
+            texts(choice.minus.second) if choice.minus else None,
+        )
+        for choice in settings.contrasts
+    ]
+
+
 def marker_sets(own: str) -> pd.DataFrame:
     """Give the tree of the marker sets: index `set_id`, columns `parent` and `level`.
 
@@ -189,7 +240,7 @@ def claimed_genes() -> list[str]:
 
 
 def _read_expression(
-    paths: Sequence[Path], cells: pd.DataFrame, min_parent_cells: int
+    paths: Sequence[Path], cells: pd.DataFrame, min_parent_cells: int, further: Sequence[str]
 ) -> tuple[Measure, pd.DataFrame]:
     """Sum the claims' genes in each sample, one at a time; and gather the samples' sheet columns.
 
@@ -219,7 +270,8 @@ def _read_expression(
             what, paths[0].parent, "give the counts of every sample, and run the steps from ingest on"
         )
     sheet = pd.DataFrame(rows)
-    columns = [names.SAMPLE, *(column for column in (*SHEET_COLUMNS, *TECHNICAL) if column in sheet.columns)]
+    wanted_columns = dict.fromkeys((*SHEET_COLUMNS, *TECHNICAL, *further))
+    columns = [names.SAMPLE, *(column for column in wanted_columns if column in sheet.columns)]
     return expression_measure(bulks, wanted, min_parent_cells=min_parent_cells), sheet[columns]
 
 

@@ -1,0 +1,77 @@
+"""Options of the contrasts between patients."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import Field, model_validator
+
+from stietime.settings.base import Section
+
+BUILT_IN: Final = ("stie_vs_time", "time_vs_normal", "patient_vs_donor_blood", "after_vs_before")
+Value = str | int | float
+Conditions = dict[str, Value | tuple[Value, ...]]
+
+
+class DifferenceChoice(Section):
+    """A difference within patients that is taken from another."""
+
+    first: Annotated[Conditions, Field(min_length=1)]
+    """Conditions of the first arm."""
+    second: Annotated[Conditions, Field(min_length=1)]
+    """Conditions of the second arm."""
+
+
+class ContrastChoice(Section):
+    """A contrast of your own: two arms chosen by conditions on columns of the sample sheet."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$")]
+    """Name of the contrast in tables and reports."""
+    first: Annotated[Conditions, Field(min_length=1)]
+    """Conditions of the first arm: columns, each with a value, values or limits such as `>= 8`."""
+    second: Annotated[Conditions, Field(min_length=1)]
+    """Conditions of the second arm; an estimate above 0 means higher in the first."""
+    paired: bool = True
+    """Whether patients are compared with themselves, or as two groups."""
+    minus: DifferenceChoice | None = None
+    """A second difference, within patients, that is taken from the first: a difference of differences."""
+
+
+class Comparison(Section):
+    """Patient-level contrasts between environments and time points."""
+
+    before: str = "before"
+    """Value of the sheet's timepoint column that means before treatment."""
+    after: str = "after"
+    """Value of the sheet's timepoint column that means after treatment."""
+    min_parent_cells: Annotated[int, Field(ge=1)] = 10
+    """A fraction whose parent has fewer cells in a sample is left out as not measured."""
+    min_pairs: Annotated[int, Field(ge=2)] = 3
+    """A contrast with fewer patients (or pairs) is not testable."""
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """Level at which a corrected p-value supports or contradicts a claim."""
+    equivalence_log_odds: Annotated[float, Field(gt=0)] = 0.5
+    """A cell fraction counts as unchanged when its effect lies surely within this many log-odds of 0."""
+    equivalence_score: Annotated[float, Field(gt=0)] = 0.05
+    """A signature counts as unchanged when its mean score (0 to 1) differs surely by less than this."""
+    equivalence_log2_fold: Annotated[float, Field(gt=0)] = 0.5
+    """A gene counts as unchanged when its log2 fold change lies surely within this of 0."""
+    cancer_names: dict[str, str] = Field(default={})
+    """The sheet's cancer names, each with the claims' name for it (NSCLC, HCC, NPC) or any other name."""
+    treatment_names: dict[str, str] = Field(default={})
+    """The sheet's treatments, each with radiotherapy, immunotherapy, chemo_targeted_combined or untreated."""
+    donor_names: tuple[str, ...] = ("healthy", "donor", "none", "control")
+    """Values of the sheet's cancer column that mean a person without cancer."""
+    contrasts: tuple[ContrastChoice, ...] = ()
+    """Further contrasts, whose arms are chosen by conditions on columns of the sample sheet."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Comparison:
+        names = [contrast.name for contrast in self.contrasts]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        taken = sorted(name for name in set(names) if name.partition(":")[0] in BUILT_IN)
+        if repeated or taken:
+            why = "stand twice" if repeated else "are those of built-in contrasts"
+            message = f"the names {', '.join(repeated or taken)} {why}"
+            raise ValueError(message)
+        return self
