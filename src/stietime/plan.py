@@ -32,6 +32,8 @@ PER_SECTION = (
     "section_cell_types",
     "neighbourhoods",
     "co_occurrence",
+    "cross_k",
+    "nearest_distances",
     "architecture",
     "spots",
     "section_report",

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from stietime.settings.annotation import Annotation
 from stietime.settings.base import Fraction, Section
+from stietime.settings.neighbourhood import Neighbourhood
 from stietime.settings.quality import Quality
 
 __all__ = [
@@ -192,11 +193,9 @@ class Comparison(Section):
     """Values of the sheet's cancer column that mean a person without cancer."""
 
 
-class Spatial(Section):
+class Spatial(Neighbourhood):
     """Neighbourhoods and architecture of tissue sections; distances are micrometres."""
 
-    radius_um: Annotated[float, Field(gt=0, le=1000)] = 30.0
-    """Cells whose centres lie within this distance are neighbours."""
     max_distance_um: Annotated[float, Field(gt=0, le=2000)] = 200.0
     """Largest distance of the co-occurrence profile; the reviews' paracrine range is 200."""
     n_distances: Annotated[int, Field(ge=2, le=200)] = 20

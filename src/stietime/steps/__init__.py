@@ -26,6 +26,7 @@ STEPS: Final = {
     "assess-section": "measure every cell or spot of a section, and say which can be judged",
     "map-cells": "give every cell of a section a type",
     "find-neighbourhoods": "measure enrichment, co-occurrence and architecture of a section",
+    "measure-distances": "measure cross-K and nearest distances between the cell types of a section",
     "compare-sections": "put the sections side by side",
     "check-simulation": "put planted beside recovered values of a simulated cohort",
     "export": "assemble the cohort into one h5ad",
