@@ -10,7 +10,6 @@ import pandas as pd
 from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.spatial import cKDTree
 
-from stietime.tissue.graph import occupied_squares
 from stietime.tissue.join_counts import GraphSize, join_count_moments, two_sided_p
 
 if TYPE_CHECKING:
@@ -25,25 +24,28 @@ COLUMNS: Final = (
     *("k_um2", "l_um", "k_all_um2", "log2_ratio", "log2_null_low", "log2_null_high"),
 )
 # steps of the distance that edge weights are taken at, per distance of the table
-SUBSTEPS: Final = 4
+SUBSTEPS: Final = 10
 _ANGLES: Final = 90
 _SQUARE_UM: Final = 50.0
+# side of a square in median distances to the nearest cell: tissue without holes holds about 8 cells in one
+_SPACINGS: Final = 6
 
 
 @dataclass(frozen=True)
 class Window:
-    """The tissue as squares that hold a cell.
+    """The tissue as the squares of a grid that hold a cell.
 
     Parameters
     ----------
     masks
-        For each field of view rows x columns of squares: which are tissue.
-    side_um
-        Side of a square, micrometres.
+        For each field of view columns x rows of squares: which are tissue.
+    sides_um
+        For each field the width and the height of a square, micrometres; not quite equal, so that the grid
+        ends where the cells end.
     """
 
     masks: tuple[NDArray[np.bool_], ...]
-    side_um: float
+    sides_um: tuple[NDArray[np.float64], ...]
 
     @classmethod
     def of(cls, positions: Floats, fields: NDArray[np.integer] | None = None) -> Window:
@@ -58,22 +60,19 @@ class Window:
         """
         side = _SQUARE_UM
         if len(positions) > 1:
-            apart = cKDTree(positions).query(positions[:: max(1, len(positions) // 10_000)], k=2)[0][:, 1]
-            side = max(side, 2 * float(np.median(apart)))
+            some = positions[:: max(1, len(positions) // 10_000)]
+            apart = cKDTree(positions).query(some, k=2)[0][:, 1]
+            side = max(side, _SPACINGS * float(np.median(apart)))
         fields = np.zeros(len(positions), dtype=np.int64) if fields is None else fields
-        masks = []
-        for field in np.unique(fields):
-            centres = occupied_squares(positions[fields == field], side)
-            at = np.rint((centres - centres.min(axis=0)) / side).astype(np.int64)
-            mask = np.zeros(at.max(axis=0) + 1, dtype=bool)
-            mask[tuple(at.T)] = True
-            masks.append(mask)
-        return cls(tuple(masks), side)
+        found = [_squares(positions[fields == field], side) for field in np.unique(fields)]
+        return cls(*(tuple(part) for part in zip(*found, strict=True)))
 
     @property
     def area_um2(self) -> float:
         """Area of the tissue, square micrometres."""
-        return float(sum(mask.sum() for mask in self.masks)) * self.side_um**2
+        return float(
+            sum(mask.sum() * side.prod() for mask, side in zip(self.masks, self.sides_um, strict=True))
+        )
 
     def overlap(self, distances_um: Floats) -> Floats:
         """Compute the area that the tissue shares with itself moved by a distance, the mean over directions.
@@ -90,9 +89,22 @@ class Window:
         Square micrometres, one per distance.
         """
         angles = (np.arange(_ANGLES) + 0.5) * (np.pi / _ANGLES)
-        steps = np.asarray(distances_um)[:, None] / self.side_um
-        dx, dy = steps * np.cos(angles), steps * np.sin(angles)
-        return sum((_covariance(mask, dx, dy) for mask in self.masks), np.zeros(len(steps))) * self.side_um**2
+        moves = np.asarray(distances_um)[:, None, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        found = np.zeros(len(moves))
+        for mask, side in zip(self.masks, self.sides_um, strict=True):
+            found += _covariance(mask, *np.moveaxis(moves / side, 2, 0)) * side.prod()
+        return found
+
+
+def _squares(positions: Floats, side_um: float) -> tuple[NDArray[np.bool_], Floats]:
+    """Say which squares of a field hold a cell, and how large they are."""
+    span = np.ptp(positions, axis=0)
+    shape = np.maximum(np.ceil(span / side_um), 1).astype(np.int64)
+    side = np.where(span > 0, span / shape, side_um)
+    at = np.minimum((positions - positions.min(axis=0)) // side, shape - 1).astype(np.int64)
+    mask = np.zeros(shape, dtype=bool)
+    mask[tuple(at.T)] = True
+    return mask, side
 
 
 def _covariance(mask: NDArray[np.bool_], dx: Floats, dy: Floats) -> Floats:

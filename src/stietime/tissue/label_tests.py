@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MIN_EXPECTED: Final = 30
 MIN_CELLS: Final = 25
 # neighbours looked at over all draws; rare types that would need more keep p from moments
-_MAX_LOOKS: Final = 4_000_000_000
+_MAX_LOOKS: Final = 2_000_000_000
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from scipy import stats
 from scipy.spatial import cKDTree
 
 from stietime.tissue.join_counts import two_sided_p
+from stietime.tissue.pair_kernels import sort_into_grid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +22,11 @@ COLUMNS: Final = (
     *("share_within", "share_within_others", "median_others_um", "closer", "z", "p", "q", "note"),
 )
 FEWEST_CELLS: Final = 5
+_NEAR_UM: Final = 100.0
+NOT_TESTED: Final[dict[str, object]] = {
+    **dict.fromkeys(("closer", "z", "p"), float("nan")),
+    "note": "not tested: the same type",
+}
 
 
 def nearest_distances(
@@ -51,8 +57,10 @@ def nearest_distances(
     """
     found = np.full((n_types, len(positions)), np.inf, dtype=np.float32)
     fields = np.zeros(len(codes), dtype=np.int64) if fields is None else fields
+    # cells that follow each other lie near each other, which is what trees are quick at
+    order = sort_into_grid(positions, _NEAR_UM).order
     for field in np.unique(fields):
-        here = np.flatnonzero(fields == field)
+        here = order[fields[order] == field]
         for code in range(n_types):
             own = codes[here] == code
             if not own.any():
@@ -98,31 +106,24 @@ def nearest_table(
     -------
     One row for each ordered pair of types: `COLUMNS`. `closer` is the probability that a cell of the type is
     closer to the nearest cell of `nearest_type` than another cell is (0.5 by chance; the area under the
-    curve), `others` are the cells of neither type.
+    curve), `others` are all cells but those of `nearest_type`.
     """
     types, codes = np.unique(cell_types.to_numpy(dtype=str), return_inverse=True)
     n_cells = np.bincount(codes)
     distances = nearest_distances(positions, codes, len(types), fields, n_threads)
+    by_type = np.split(np.argsort(codes, kind="stable"), np.cumsum(n_cells)[:-1])
     rows = []
     for b, apart in enumerate(distances):
-        others = np.flatnonzero(codes != b)
-        ranks = stats.rankdata(apart[others])
-        spread = float(ranks.var()) if len(ranks) else 0.0
-        by_type = np.split(np.argsort(codes, kind="stable"), np.cumsum(n_cells)[:-1])
-        place = np.full(len(codes), np.nan)
+        others = codes != b
+        ranks, place = stats.rankdata(apart[others]), np.full(len(codes), np.nan)
         place[others] = ranks
+        spread = float(ranks.var()) if len(ranks) else 0.0
+        beside = _distances_of(apart[others], within_um)
+        told = {"share_within_others": beside["share_within"], "median_others_um": beside["median_um"]}
         for a, cells in enumerate(by_type):
-            row = _distances_of(apart[cells], within_um)
-            row |= {
-                "type": types[a],
-                "nearest_type": types[b],
-                "n_cells": len(cells),
-                "n_nearest": n_cells[b],
-            }
-            rest = others[codes[others] != a] if a != b else others[:0]
-            rows.append(
-                row | _compared(place[cells], spread, len(others), apart[rest], within_um, same=a == b)
-            )
+            row = {"type": types[a], "nearest_type": types[b], "n_cells": len(cells), "n_nearest": n_cells[b]}
+            compared = _compared(place[cells], spread, len(ranks)) if a != b else NOT_TESTED
+            rows.append({**row, **told, **_distances_of(apart[cells], within_um), **compared})
     table = pd.DataFrame(rows)
     table["q"] = np.nan
     tested = table["p"].notna()
@@ -132,32 +133,20 @@ def nearest_table(
 
 
 def _distances_of(apart: NDArray[np.float32], within_um: float) -> dict[str, object]:
-    reached = np.isfinite(apart)
-    low, middle, high = np.full(3, np.nan)
-    if reached.any():
-        low, middle, high = np.quantile(apart[reached].astype(float), (0.25, 0.5, 0.75))
-    share = float((apart <= within_um).mean())
-    found = {"n_reached": int(reached.sum()), "q25_um": low, "median_um": middle, "q75_um": high}
+    finite = apart[np.isfinite(apart)].astype(float)
+    low, middle, high = np.quantile(finite, (0.25, 0.5, 0.75)) if len(finite) else np.full(3, np.nan)
+    share = float((apart <= within_um).mean()) if len(apart) else float("nan")
+    found = {"n_reached": len(finite), "q25_um": low, "median_um": middle, "q75_um": high}
     return {**found, "share_within": share}
 
 
-def _compared(
-    ranks: Floats, spread: float, n: int, rest: NDArray[np.float32], within_um: float, *, same: bool
-) -> dict[str, object]:
-    """Compare the ranks of some cells with those of all that they are drawn from."""
-    a, finite = len(ranks), rest[np.isfinite(rest)]
-    row: dict[str, object] = dict.fromkeys(
-        ("share_within_others", "median_others_um", "closer", "z", "p"), float("nan")
-    )
-    if len(rest):
-        row["share_within_others"] = float((rest <= within_um).mean())
-        row["median_others_um"] = float(np.median(finite)) if len(finite) else float("nan")
-    if same:
-        return row | {"note": "not tested: the same type"}
+def _compared(ranks: Floats, spread: float, n: int) -> dict[str, object]:
+    """Compare the ranks of some cells with those of all n that they are drawn from."""
+    a = len(ranks)
     if n <= a or not spread:
-        return row | {"note": "not testable: there is nothing to compare with"}
+        return NOT_TESTED | {"note": "not testable: there is nothing to compare with"}
     if a < FEWEST_CELLS:
-        return row | {"note": f"not testable: fewer than {FEWEST_CELLS} cells of the type"}
+        return NOT_TESTED | {"note": f"not testable: fewer than {FEWEST_CELLS} cells of the type"}
     excess = float(ranks.sum()) - a * (n + 1) / 2
     z = excess / np.sqrt(a * (n - a) * spread / (n - 1))
-    return row | {"closer": 0.5 - excess / (a * (n - a)), "z": -z, "p": float(two_sided_p(z)), "note": ""}
+    return {"closer": 0.5 - excess / (a * (n - a)), "z": -z, "p": float(two_sided_p(z)), "note": ""}
