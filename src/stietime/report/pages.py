@@ -9,6 +9,7 @@ from stietime.report import (
     sections_artefacts,
     sections_cells,
     sections_clusters,
+    sections_distances,
     sections_evidence,
     sections_overview,
     sections_quality,
@@ -65,7 +66,9 @@ SECTION = (
     sections_section.section_cell_types,
     sections_section.architecture,
     sections_section.neighbourhoods,
+    sections_distances.effects,
     sections_section.co_occurrence,
+    sections_distances.distances,
     sections_record.tissue_settings,
 )
 HOME = "index.html"
