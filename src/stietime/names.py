@@ -182,6 +182,8 @@ OUTPUT_PATHS: Final = {
     "section_cell_types": "sections/{section}/cell_types.parquet",
     "neighbourhoods": "sections/{section}/neighbourhoods.tsv",
     "co_occurrence": "sections/{section}/co_occurrence.tsv",
+    "cross_k": "sections/{section}/cross_k.tsv",
+    "nearest_distances": "sections/{section}/nearest_distances.tsv",
     "architecture": "sections/{section}/architecture.tsv",
     "spots": "sections/{section}/spots.parquet",
     "infiltration": "sections/{section}/infiltration.tsv",

@@ -32,6 +32,8 @@ PER_SECTION = (
     "section_cell_types",
     "neighbourhoods",
     "co_occurrence",
+    "cross_k",
+    "nearest_distances",
     "architecture",
     "spots",
     *("infiltration", "structures", "capsule", "proximity", "structure_cells", "section_niches"),

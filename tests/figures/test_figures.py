@@ -12,7 +12,7 @@ import pytest
 from matplotlib.collections import PathCollection
 
 import stietime.figures
-from stietime.figures import composition, contrasts, embedding, quality, states, style, tissue
+from stietime.figures import composition, contrasts, embedding, quality, states, style, tissue, tissue_pairs
 
 
 def _labels(axes) -> list[str]:
@@ -108,6 +108,16 @@ def test_untestable_pairs_stay_empty_in_the_heat_map():
     assert np.ma.getmaskarray(drawn).tolist() == [[False, True], [True, False]]
     assert drawn[0, 0] == 3  # clipped to the range of the colours
     assert "n/t" in [text.get_text() for text in axes.texts]
+
+
+def test_ratios_within_strata_are_drawn_where_they_were_measured():
+    pairs = pd.DataFrame({"pair": ["a", "b"], "log2_ratio": [1.0, -1.0], "log2_low": [0.5, np.nan]})
+    pairs = pairs.assign(log2_high=[1.5, np.nan], log2_within=[0.1, np.nan])
+    axes = tissue_pairs.ratio_dots(pairs).axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
+    assert len(axes.get_legend().get_texts()) == 2
+    without = tissue_pairs.ratio_dots(pairs.assign(log2_within=np.nan)).axes[0]
+    assert len(without.get_legend().get_texts()) == 1
 
 
 def test_curves_have_a_legend_entry_each():

@@ -256,7 +256,14 @@ def _write_section(folder: Path, section: str, rng: np.random.Generator) -> dict
         radius_um=30.0, observed=40, expected=20.0, z=ratio * 3, p=0.01, q=0.02, log2_ratio=ratio
     )
     near.loc[0, ["z", "p", "q", "log2_ratio"]] = np.nan
-    write_table(near.assign(n_a=40, n_b=40, note=""), here / "neighbourhoods.tsv")
+    sure = {"log2_low": ratio - 0.5, "log2_high": ratio + 0.5, "log2_within": ratio / 2}
+    write_table(near.assign(n_a=40, n_b=40, note="", **sure), here / "neighbourhoods.tsv")
+    apart = near[["type_a", "type_b", "z", "p", "q"]].set_axis(
+        ["type", "nearest_type", "z", "p", "q"], axis=1
+    )
+    apart = apart.assign(n_cells=40, n_nearest=40, median_um=12.5, share_within=0.9, closer=0.6, note="")
+    write_table(apart, here / "nearest_distances.tsv")
+    write_table(near.assign(distance_um=10.0, k_um2=300.0), here / "cross_k.tsv")
     curves = near[["type_a", "type_b"]].merge(
         pd.DataFrame({"distance_um": np.arange(10, 201, 10.0)}), how="cross"
     )

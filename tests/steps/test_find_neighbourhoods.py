@@ -170,3 +170,62 @@ def test_simulated_sections_get_their_planted_class(tmp_path, kind, keren):
     assert row["confidence"] > 0.9
     spots = storage.read_table(tmp_path / "s1_spots.parquet")
     assert ((spots["distance_to_boundary_um"] < 0).to_numpy() == (region == "tumour")).mean() > 0.85
+
+
+def measure(folder, name: str, **settings) -> int:
+    words = ["step", "measure-distances", "--settings", json.dumps(settings)]
+    words += ["--counts", str(folder / f"{name}.h5ad"), "--cell-types", str(folder / f"{name}.parquet")]
+    words += ["--cross-k", str(folder / "cross_k.tsv"), "--nearest", str(folder / "nearest.tsv")]
+    return cli.main(words)
+
+
+def test_distances_between_types_are_measured(tmp_path):
+    write_section(tmp_path, "s1", "excluded")
+    assert measure(tmp_path, "s1", n_distances=4) == 0
+    profiles = storage.read_table(tmp_path / "cross_k.tsv")
+    assert len(profiles) == 10 * 4
+    apart = profiles.set_index(["type_a", "type_b", "distance_um"]).loc[("cd8_t", "epithelial", 50)]
+    assert apart["log2_ratio"] < apart["log2_null_low"] < 0
+    near = storage.read_table(tmp_path / "nearest.tsv").set_index(["type", "nearest_type"])
+    assert len(near) == 16
+    assert near.loc[("cd8_t", "epithelial"), "closer"] < 0.5
+    assert near.loc[("cd8_t", "fibroblast"), "median_um"] < near.loc[("cd8_t", "epithelial"), "median_um"]
+    # pairs at the distances of both tables are the same
+    assert find(tmp_path, "s1", n_distances=4) == 0
+    together = storage.read_table(tmp_path / "s1_co_occurrence.tsv")
+    assert together["n_pairs"].tolist() == profiles["n_pairs"].tolist()
+
+
+@pytest.mark.parametrize(("condition", "filled"), [("region", True), ("density", True), ("none", False)])
+def test_enrichment_is_conditioned_as_the_settings_say(tmp_path, condition, filled):
+    write_section(tmp_path, "s1", "excluded")
+    assert find(tmp_path, "s1", condition_on=condition, n_draws=200) == 0
+    table = storage.read_table(tmp_path / "s1_neighbourhoods.tsv")
+    assert table["p_within"].notna().any() == filled
+    if condition == "region":
+        # t cells lie where the tumour is not: within the regions they avoid it much less
+        row = table.set_index(["type_a", "type_b"]).loc[("cd8_t", "epithelial")]
+        assert abs(row["z_within"]) < abs(row["z"]) / 2
+
+
+@pytest.mark.parametrize("kind", ["nearest", "delaunay"])
+def test_other_graphs_and_fields(tmp_path, kind):
+    write_section(tmp_path, "s1", "excluded")
+    cells = ad.read_h5ad(tmp_path / "s1.h5ad")
+    cells.obs["source_fov"] = np.where(cells.obsm["spatial"][:, 0] < 150, "1", "2")
+    storage.write_cells(cells, tmp_path / "s1.h5ad")
+    observed = []
+    for field in ("", "fov"):
+        assert find(tmp_path, "s1", graph=kind, field_column=field, n_draws=0) == 0
+        table = storage.read_table(tmp_path / "s1_neighbourhoods.tsv")
+        assert (table["radius_um"] == 50).all()
+        observed.append(table["observed"].sum())
+    assert min(observed) > 0
+    assert observed[0] != observed[1]
+    assert measure(tmp_path, "s1", field_column="fov") == 0
+
+
+def test_a_field_column_that_is_not_there_is_bad_input(tmp_path, capsys):
+    write_section(tmp_path, "s1", "excluded")
+    assert measure(tmp_path, "s1", field_column="fov") == 2
+    assert "'fov'" in capsys.readouterr().err

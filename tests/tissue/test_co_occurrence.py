@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -60,17 +58,3 @@ def test_a_type_without_neighbours_is_empty_not_zero():
     assert table.loc[("a", "a", 10.0), "ratio"] == 1
     assert np.isnan(table.loc[("a", "lonely", 10.0), "ratio"])
     assert table.loc[("a", "lonely", 1000.0), "ratio"] > 1
-
-
-def test_time_grows_with_cells_not_with_their_square():
-    took = []
-    for n_cells in (4000, 16000):
-        positions, types = section(5, n_cells, n_types=12, side=1000 * (n_cells / 7000) ** 0.5)
-        times = []
-        for _ in range(3):
-            start = time.process_time()
-            co_occurrence.co_occurrence(positions, types, np.linspace(10, 200, 20).tolist())
-            times.append(time.process_time() - start)
-        took.append(min(times))
-    # four times the cells: a square law would take sixteen times as long
-    assert took[1] < 9 * took[0]

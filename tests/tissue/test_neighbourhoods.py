@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from stietime.tissue import graph, neighbourhoods
-from stietime.tissue.neighbourhoods import GraphSize, join_count_moments
+from stietime.tissue.join_counts import GraphSize, join_count_moments
 
 
 def tissue(seed: int, layout: str, n_cells: int = 1500) -> tuple[np.ndarray, pd.Series]:
@@ -161,7 +161,8 @@ def test_what_cannot_be_tested_is_empty_with_a_reason():
     assert row["note"] == "not testable: one cell of the type"
     rare = table[(table["expected"] < 5) & table["z"].notna()]
     assert len(rare)
-    assert (rare["note"] == "fewer than 5 pairs expected: p is approximate").all()
+    assert (rare["method"] == "draws").all()
+    assert (rare["note"] == "").all()
     never = table[(table["observed"] == 0) & table["z"].notna()]
     assert len(never)
     assert never["log2_ratio"].isna().all()

@@ -57,7 +57,7 @@ rule find_neighbourhoods:
     params:
         settings=PLAN.options("spatial"),
     shell:
-        "stietime step find-neighbourhoods --counts {input.counts:q} --cell-types {input.cell_types:q}"
+        "stietime step find-neighbourhoods --threads {threads} --counts {input.counts:q} --cell-types {input.cell_types:q}"
         " --settings {params.settings:q} --neighbourhoods {output.neighbourhoods:q} --co-occurrence"
         " {output.co_occurrence:q} --architecture {output.architecture:q} --spots {output.spots:q} 2> {log:q}"
 
@@ -98,6 +98,23 @@ rule find_niches:
         "stietime step find-niches --spots {input.spots:q} --settings {params.settings:q} --niches"
         " {output.niches:q} --numbers {output.numbers:q} --shares {output.shares:q} --cells {output.cells:q}"
         " 2> {log:q}"
+
+
+rule measure_distances:
+    input:
+        counts=OUT.section_counts,
+        cell_types=OUT.section_cell_types,
+    output:
+        cross_k=OUT.cross_k,
+        nearest=OUT.nearest_distances,
+    log:
+        OUT.log("measure_distances/{section}"),
+    params:
+        settings=PLAN.options("spatial"),
+    shell:
+        "stietime step measure-distances --threads {threads} --counts {input.counts:q} --cell-types"
+        " {input.cell_types:q} --settings {params.settings:q} --cross-k {output.cross_k:q} --nearest"
+        " {output.nearest:q} 2> {log:q}"
 
 
 rule compare_sections:

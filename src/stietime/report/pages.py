@@ -11,6 +11,7 @@ from stietime.report import (
     sections_clones,
     sections_clusters,
     sections_copy_number,
+    sections_distances,
     sections_evidence,
     sections_overview,
     sections_profiles,
@@ -79,7 +80,9 @@ SECTION = (
     sections_structures.infiltration,
     sections_structures.proximity,
     sections_section.neighbourhoods,
+    sections_distances.effects,
     sections_section.co_occurrence,
+    sections_distances.distances,
     sections_record.tissue_settings,
 )
 HOME = "index.html"

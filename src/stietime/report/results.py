@@ -67,6 +67,8 @@ JOBS = {
     "section_cell_types": "map_cells/{section}",
     "neighbourhoods": "find_neighbourhoods/{section}",
     "co_occurrence": "find_neighbourhoods/{section}",
+    "cross_k": "measure_distances/{section}",
+    "nearest_distances": "measure_distances/{section}",
     "architecture": "find_neighbourhoods/{section}",
     "spots": "find_neighbourhoods/{section}",
     "infiltration": "find_structures/{section}",

@@ -17,6 +17,7 @@ from stietime.settings.base import Fraction, Section
 from stietime.settings.clones import Clones
 from stietime.settings.comparison import Comparison
 from stietime.settings.copy_number import CopyNumber
+from stietime.settings.neighbourhood import Neighbourhood
 from stietime.settings.quality import Quality
 from stietime.settings.structures import Structures
 
@@ -172,11 +173,9 @@ class States(Section):
     """Seed of the matched random sets."""
 
 
-class Spatial(Section):
+class Spatial(Neighbourhood):
     """Neighbourhoods and architecture of tissue sections; distances are micrometres."""
 
-    radius_um: Annotated[float, Field(gt=0, le=1000)] = 30.0
-    """Cells whose centres lie within this distance are neighbours."""
     max_distance_um: Annotated[float, Field(gt=0, le=2000)] = 200.0
     """Largest distance of the co-occurrence profile; the reviews' paracrine range is 200."""
     n_distances: Annotated[int, Field(ge=2, le=200)] = 20

@@ -32,6 +32,7 @@ STEPS: Final = {
     "find-neighbourhoods": "measure enrichment, co-occurrence and architecture of a section",
     "find-structures": "find lymphoid structures, a capsule and who lies how deep in the tumour of a section",
     "find-niches": "find niches that all sections share",
+    "measure-distances": "measure cross-K and nearest distances between the cell types of a section",
     "compare-sections": "put the sections side by side",
     "check-simulation": "put planted beside recovered values of a simulated cohort",
     "export": "assemble the cohort into one h5ad",

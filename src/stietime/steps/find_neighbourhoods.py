@@ -12,13 +12,25 @@ from stietime import names, storage
 from stietime.errors import InputError
 from stietime.settings import Spatial
 from stietime.steps.arguments import add_path, add_settings
-from stietime.tissue import architecture, co_occurrence, compartments, graph, neighbourhoods, regions
+from stietime.tissue import (
+    architecture,
+    co_occurrence,
+    compartments,
+    graph,
+    label_tests,
+    neighbour_graphs,
+    neighbourhoods,
+    ratio_intervals,
+    regions,
+    stratified,
+)
 
 if TYPE_CHECKING:
     import argparse
 
     import anndata as ad
     from numpy.typing import NDArray
+    from scipy.sparse import csr_array
 
 LOG = logging.getLogger(__name__)
 GIVEN_CELL_TYPE = "given_cell_type"
@@ -40,13 +52,14 @@ def run(arguments: argparse.Namespace) -> None:
     settings: Spatial = arguments.settings
     cells = storage.read_cells(arguments.counts, arguments.cell_types)
     obs = cast("pd.DataFrame", cells.obs)
-    positions = _positions(cells, arguments.counts)
-    lineage, cell_type = _labels(obs, arguments.cell_types)
-    near = graph.radius_graph(positions, settings.radius_um)
-    enriched = neighbourhoods.enrichment(near, cell_type, settings.radius_um)
-    distances = np.linspace(0, settings.max_distance_um, settings.n_distances + 1)[1:]
-    together = co_occurrence.co_occurrence(positions, cell_type, distances.tolist())
+    positions = positions_of(cells, arguments.counts)
+    lineage, cell_type = labels_of(obs, arguments.cell_types)
+    fields, distances = fields_of(obs, settings, arguments.counts), distances_of(settings)
+    together = co_occurrence.co_occurrence(
+        positions, cell_type, distances, fields=fields, n_threads=arguments.threads
+    )
     spots, row = _structure(positions, lineage, cell_type, settings)
+    near, enriched = _enrichment(positions, cell_type, spots["region"], fields, arguments)
     degree = graph.n_neighbours(near)
     row |= {"n_isolated": int((degree == 0).sum())}
     storage.write_table(enriched, arguments.neighbourhoods)
@@ -58,14 +71,104 @@ def run(arguments: argparse.Namespace) -> None:
     LOG.info("class %s; Keren 2018 %s", row["class_phenotype"] or "-", row["class_keren"] or "-")
 
 
-def _positions(cells: ad.AnnData, where: object) -> NDArray[np.float64]:
+def _enrichment(
+    positions: NDArray[np.float64],
+    cell_type: pd.Series,
+    region: NDArray[np.object_],
+    fields: NDArray[np.int64] | None,
+    arguments: argparse.Namespace,
+) -> tuple[csr_array, pd.DataFrame]:
+    """Connect the cells and test which types are neighbours."""
+    settings: Spatial = arguments.settings
+    how = neighbour_graphs.Neighbours(
+        settings.graph, settings.radius_um, settings.n_nearest, settings.n_rings, settings.max_edge_um
+    )
+    near = how.connect(positions, fields, arguments.threads)
+    strata, levels = [], None
+    if settings.condition_on != "density":
+        strata.append(pd.factorize(region, use_na_sentinel=False)[0])
+    if settings.condition_on != "region":
+        around = graph.n_neighbours(
+            near if settings.graph == "radius" else graph.radius_graph(positions, settings.radius_um)
+        )
+        strata.append(stratified.density_strata(around, settings.n_density_levels))
+    if settings.condition_on != "none":
+        levels = np.unique(np.column_stack(strata), axis=0, return_inverse=True)[1].astype(np.int64)
+    blocks = ratio_intervals.tissue_blocks(positions, 2 * settings.radius_um, fields)
+    draws = label_tests.Draws(settings.n_draws, settings.seed, arguments.threads)
+    found = neighbourhoods.enrichment(
+        near, cell_type, how.reach_um, blocks=blocks, strata=levels, draws=draws
+    )
+    return near, found
+
+
+def distances_of(settings: Spatial) -> NDArray[np.float64]:
+    """Return the distances of the profiles, micrometres."""
+    return np.linspace(0, settings.max_distance_um, settings.n_distances + 1)[1:]
+
+
+def fields_of(obs: pd.DataFrame, settings: Spatial, where: object) -> NDArray[np.int64] | None:
+    """Read the fields of view that a column of the input names; None where no column is named.
+
+    Parameters
+    ----------
+    obs
+        Cells of the section.
+    settings
+        The settings of the step.
+    where
+        The file, for the error.
+
+    Raises
+    ------
+    InputError
+        The section has no such column.
+    """
+    if not settings.field_column:
+        return None
+    column = f"{names.SOURCE_PREFIX}{settings.field_column}"
+    if column not in obs.columns:
+        what = f"the section has no column {settings.field_column!r}, which spatial.field_column names"
+        raise InputError(what, where, "name a column of the input, or leave the option empty")
+    return pd.factorize(obs[column].astype(str))[0].astype(np.int64)
+
+
+def positions_of(cells: ad.AnnData, where: object) -> NDArray[np.float64]:
+    """Return the positions of the cells of a section, micrometres.
+
+    Parameters
+    ----------
+    cells
+        Cells of the section.
+    where
+        The file, for the error.
+
+    Raises
+    ------
+    InputError
+        The section has no positions.
+    """
     if names.SPATIAL_SLOT not in cells.obsm:
         what = f"the section has no positions (obsm slot {names.SPATIAL_SLOT!r})"
         raise InputError(what, where, "make it with the step `ingest-section`")
     return np.asarray(cells.obsm[names.SPATIAL_SLOT], dtype=float)
 
 
-def _labels(obs: pd.DataFrame, where: object) -> tuple[pd.Series, pd.Series]:
+def labels_of(obs: pd.DataFrame, where: object) -> tuple[pd.Series, pd.Series]:
+    """Return the lineages and the types of the cells of a section; what is missing is unknown.
+
+    Parameters
+    ----------
+    obs
+        Cells of the section.
+    where
+        The file, for the error.
+
+    Raises
+    ------
+    InputError
+        The table has no such columns.
+    """
     missing = [name for name in (names.LINEAGE, names.CELL_TYPE) if name not in obs.columns]
     if missing:
         what = f"the table lacks the columns {', '.join(missing)}"

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.spatial import cKDTree
 
 from stietime.errors import InputError
+from stietime.tissue.pair_kernels import near_cells
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def check_positions(positions: NDArray[np.float64]) -> None:
+def check_positions(positions: NDArray[np.floating]) -> None:
     """Check that positions can be measured between.
 
     Parameters
@@ -36,7 +36,7 @@ def check_positions(positions: NDArray[np.float64]) -> None:
         raise InputError(what, "positions of a section", "drop these cells from the input or fill in x and y")
 
 
-def radius_graph(positions: NDArray[np.float64], radius_um: float) -> csr_array:
+def radius_graph(positions: NDArray[np.float64], radius_um: float, n_threads: int = 1) -> csr_array:
     """Connect all cells of one section whose centres lie within a distance.
 
     Cells at exactly the distance are connected. Cells without a neighbour stay, with an empty row.
@@ -47,6 +47,8 @@ def radius_graph(positions: NDArray[np.float64], radius_um: float) -> csr_array:
         Cells x 2, micrometres; the cells of one section only.
     radius_um
         Largest distance between neighbours, micrometres.
+    n_threads
+        Threads; the graph does not depend on them.
 
     Returns
     -------
@@ -58,12 +60,12 @@ def radius_graph(positions: NDArray[np.float64], radius_um: float) -> csr_array:
         See `check_positions`.
     """
     check_positions(positions)
+    starts, near = near_cells(positions, radius_um, n_threads)
     n = len(positions)
-    pairs = cKDTree(positions).query_pairs(radius_um, output_type="ndarray")
-    rows = np.concatenate([pairs[:, 0], pairs[:, 1]])
-    columns = np.concatenate([pairs[:, 1], pairs[:, 0]])
-    graph = csr_array((np.ones(len(rows), dtype=np.int32), (rows, columns)), shape=(n, n))
-    graph.sort_indices()
+    if starts[-1] < np.iinfo(np.int32).max:
+        starts = starts.astype(np.int32)
+    graph = csr_array((np.ones(len(near), dtype=np.int32), near, starts), shape=(n, n))
+    graph.has_sorted_indices = True
     return graph
 
 

@@ -1,0 +1,28 @@
+"""The benchmark of sections: simulated tissue, and what is compared with the peers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from benchmarks import spatial, spatial_pairs
+
+
+def test_tissue_has_the_density_of_real_fields_and_places_that_single_precision_holds():
+    positions, types = spatial_pairs.tissue(4000, 6, 1)
+    area_mm2 = np.ptp(positions, axis=0).prod() / 1e6
+    assert 4000 / area_mm2 == pytest.approx(spatial_pairs.DENSITY, rel=0.05)
+    assert np.array_equal(positions, positions.astype(np.float32))
+    assert types.nunique() == 6
+    assert types.equals(spatial_pairs.tissue(4000, 6, 1)[1])
+
+
+def test_every_part_gives_figures_and_the_page_shows_them():
+    assert all(callable(part.figures) for part in spatial.PARTS)
+    page = spatial.DOCS.read_text(encoding="utf-8")
+    assert "<!-- spatial -->" in page
+    assert "<!-- end of spatial -->" in page
+
+
+def test_quick_figures_of_agreement_meet_their_targets():
+    found = [spatial_pairs._same_ratio(600), spatial_pairs._same_k(3000)]
+    assert all(figure.met for figure in found)
