@@ -20,6 +20,7 @@ LAYERS = {
     "chunks": 1,
     "h5ad_parts": 1,
     "sample_sheet": 1,
+    "spot_fields": 1,
     "resources": 1,
     "plan": 2,
     "inputs": 2,

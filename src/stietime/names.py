@@ -105,6 +105,10 @@ class Outputs:
             message = f"no output is called {name!r}; outputs are {sorted(OUTPUT_PATHS)}"
             raise AttributeError(message) from None
 
+    def named(self, *kinds: str) -> dict[str, str]:
+        """Return the paths of several results by their names."""
+        return {kind: getattr(self, kind) for kind in kinds}
+
     def log(self, job: str) -> str:
         """Return the path of a job's log, such as `ingest/{sample}`."""
         return f"{self.results_dir}/logs/{job}.log"
@@ -142,6 +146,7 @@ OUTPUT_PATHS: Final = {
     "contrasts": "cohort/contrasts.tsv",
     "claims": "cohort/claims.tsv",
     "sections": "cohort/sections.tsv",
+    "type_profiles": "cohort/type_profiles.parquet",  # when there are sections of spots, and annotated cells
     "planted": "cohort/planted.tsv",
     "cohort": "cohort/cohort.h5ad",
     # one per sample of modality `section`
@@ -152,6 +157,11 @@ OUTPUT_PATHS: Final = {
     "co_occurrence": "sections/{section}/co_occurrence.tsv",
     "architecture": "sections/{section}/architecture.tsv",
     "spots": "sections/{section}/spots.parquet",
+    # further ones of a section of spots
+    "proportions": "sections/{section}/proportions.parquet",
+    "proportion_pairs": "sections/{section}/proportion_pairs.tsv",
+    "spot_scores": "sections/{section}/spot_scores.parquet",
+    "spatially_variable_genes": "sections/{section}/spatially_variable_genes.tsv",
     # reports and the record of the run
     "sample_report": "reports/{sample}.html",
     "section_report": "reports/{section}.html",

@@ -18,24 +18,19 @@ from stietime.settings import Section, Settings, expand_path
 Params = Callable[[Any], str]
 
 PER_SAMPLE = (
-    "counts",
-    "quality",
-    "quality_cuts",
-    "lineage_losses",
-    "ambient",
-    "sample_quality",
-    "sample_report",
+    *("counts", "quality", "quality_cuts", "lineage_losses", "ambient"),
+    *("sample_quality", "sample_report"),
 )
 PER_SECTION = (
     "section_counts",
     "section_quality",
     "section_cell_types",
-    "neighbourhoods",
-    "co_occurrence",
     "architecture",
     "spots",
     "section_report",
 )
+PER_CELL_SECTION = ("neighbourhoods", "co_occurrence")  # of sections whose positions are cells
+PER_SPOT_SECTION = ("proportions", "proportion_pairs", "spot_scores", "spatially_variable_genes")
 PER_COHORT = (
     "samples",
     "embedding",
@@ -70,6 +65,10 @@ def read_samples(settings: Settings) -> tuple[Sample, ...]:
     """
     made_in = Path(settings.simulation.output_dir) if settings.simulation else None
     return read_sample_sheet(expand_path(settings.samples), made_in=made_in)
+
+
+def _pattern(found: list[str]) -> str:
+    return "|".join(map(re.escape, found)) or NOTHING
 
 
 def _files_of(sample: Sample) -> list[str]:
@@ -132,6 +131,29 @@ class Plan:
         """Names of the tissue sections."""
         return [sample.sample for sample in self.samples if sample.modality == names.SECTION]
 
+    @cached_property
+    def spot_sections(self) -> list[str]:
+        """Names of the tissue sections whose positions are spots of several cells."""
+        return [sample.sample for sample in self.samples if sample.is_spots]
+
+    @cached_property
+    def _cell_sections(self) -> list[str]:
+        return [name for name in self.sections if name not in self.spot_sections]
+
+    @property
+    def profiled(self) -> dict[str, list[str]]:
+        """Counts and types of the cells that give profiles: dissociated cells, else sections of cells."""
+        if self.cells:
+            return {"counts": self.each_sample("counts"), "types": [self.outputs.cell_types]}
+        kinds = {"counts": self.outputs.section_counts, "types": self.outputs.section_cell_types}
+        return {k: [path.format(section=n) for n in self._cell_sections] for k, path in kinds.items()}
+
+    @property
+    def profiles(self) -> list[str]:
+        """The profiles of types that spots are deconvolved by; none: marker sets must do."""
+        known = self.profiled["counts"] or self.settings.annotation.method == "reference"
+        return [self.outputs.type_profiles] if known and self.spot_sections else []
+
     @property
     def gene_sets(self) -> list[str]:
         """The file of further gene sets, if there is one: a change of it scores again."""
@@ -147,12 +169,17 @@ class Plan:
     @property
     def sample_pattern(self) -> str:
         """Regular expression that matches the samples of cells and nothing else."""
-        return "|".join(map(re.escape, self.cells)) or NOTHING
+        return _pattern(self.cells)
+
+    @property
+    def spot_pattern(self) -> str:
+        """Regular expression that matches the sections of spots and nothing else."""
+        return _pattern(self.spot_sections)
 
     @property
     def section_pattern(self) -> str:
         """Regular expression that matches the sections and nothing else."""
-        return "|".join(map(re.escape, self.sections)) or NOTHING
+        return _pattern(self.sections)
 
     @cached_property
     def _by_name(self) -> dict[str, Sample]:
@@ -235,6 +262,7 @@ class Plan:
         found = [path for kind in PER_SAMPLE if kind not in reports for path in self.each_sample(kind)]
         found += self.ambient_corrected
         found += [path for kind in PER_SECTION if kind not in reports for path in self.each_section(kind)]
+        found += self.profiles + [path for name in self.sections for path in self._by_resolution(name)]
         if self.cells:
             found += [getattr(self.outputs, kind) for kind in PER_COHORT]
         found += self.validation
@@ -250,7 +278,12 @@ class Plan:
         own = [kind for kind in (PER_SAMPLE if name in self.cells else PER_SECTION) if "report" not in kind]
         cohort = [getattr(self.outputs, kind) for kind in PER_COHORT if kind != "cohort"]
         paths = [getattr(self.outputs, kind).format(sample=name, section=name) for kind in own]
+        paths += self._by_resolution(name) if name in self.sections else []
         return [*paths, *(cohort if name in self.cells else [])]
+
+    def _by_resolution(self, name: str) -> list[str]:
+        kinds = PER_SPOT_SECTION if name in self.spot_sections else PER_CELL_SECTION
+        return [getattr(self.outputs, kind).format(section=name) for kind in kinds]
 
     @property
     def targets(self) -> list[str]:

@@ -8,11 +8,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from stietime import names
 from stietime.errors import InputError, raise_all
 from stietime.settings import expand_path
+from stietime.spot_fields import SPOT_TABLE, SpotFields, length_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,11 +23,12 @@ FORMATS: Final = {
     "10x_h5": (names.CELLS,),
     "10x_mtx": (names.CELLS,),
     "cell_table": (names.SECTION,),
+    SPOT_TABLE: (names.SECTION,),
 }
 """Formats of input files, each with the modalities it can hold."""
 
 REQUIRED: Final = ("sample", "patient", "environment", "modality", "format", "path")
-NOT_CARRIED: Final = ("modality", "format", "path", "raw_path", "subset")
+NOT_CARRIED: Final = ("modality", "format", "path", "raw_path", "subset", *SpotFields.model_fields)
 NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 VARIABLE: Final = re.compile(r"\$(?:\w+|\{[^}]*\})")
 TAKEN_NAME: Final = "index"  # the cohort report stands beside the samples' reports
@@ -36,13 +38,8 @@ TAKEN_COLUMNS: Final = re.compile(
 )
 
 
-class Sample(BaseModel):
-    """One row of the sample sheet; an empty cell is "".
-
-    Further columns of the sheet are in `extra`.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+class Sample(SpotFields):
+    """One row of the sample sheet; an empty cell is "", and further columns are in `extra`."""
 
     sample: str
     """Name of the sample, unique in the sheet."""
@@ -54,7 +51,7 @@ class Sample(BaseModel):
     """Tissue in plain words."""
     modality: Literal["cells", "section"]
     """Dissociated cells, or a tissue section with positions."""
-    format: Literal["h5ad", "10x_h5", "10x_mtx", "cell_table"]
+    format: Literal["h5ad", "10x_h5", "10x_mtx", "cell_table", "spot_table"]
     """Format of the file."""
     path: Annotated[str, Field(min_length=1)]
     """File or folder; `$VARIABLE` and `~` are replaced."""
@@ -76,7 +73,7 @@ class Sample(BaseModel):
     """Rows of the file that belong to this sample, as `column=value; column=value`."""
     raw_path: str = ""
     """Unfiltered matrix of the same capture: a folder of an .mtx matrix, an .h5 or an .h5ad."""
-    extra: dict[str, str] = {}
+    extra: dict[str, str] = Field(default={})
     """Further columns of the sheet."""
 
     def as_json(self) -> str:
@@ -114,7 +111,8 @@ class Sample(BaseModel):
         return columns | self.extra
 
 
-COLUMNS: Final = tuple(name for name in Sample.model_fields if name != "extra")
+_OWN: Final = (name for name in Sample.model_fields if name != "extra")
+COLUMNS: Final = tuple(sorted(_OWN, key=SpotFields.model_fields.__contains__))  # those of spots last
 
 
 @dataclass(frozen=True)
@@ -241,7 +239,7 @@ def _check_header(header: list[str], delimiter: str, path: Path) -> None:
 def _row_errors(row: _Row, first: dict[str, _Row]) -> list[InputError]:
     """List what is wrong with the values of one row."""
     allowed = {"environment": names.ENVIRONMENTS, "modality": names.MODALITIES, "format": tuple(FORMATS)}
-    allowed["species"] = ("human", "mouse", "")
+    allowed |= {"species": ("human", "mouse", ""), "resolution": ("cell", "spot", "")}
     errors = []
     for column, value in row.values.items():
         fix = ""
@@ -252,6 +250,7 @@ def _row_errors(row: _Row, first: dict[str, _Row]) -> list[InputError]:
         if fix:
             what = f"{column} is {value!r}" if value else f"{column} is empty"
             errors.append(InputError(what, row.where(column), fix))
+    errors += length_errors(row.values, row.where)
     return [*errors, *_name_errors(row, first), *_combination_errors(row)]
 
 

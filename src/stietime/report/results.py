@@ -57,6 +57,11 @@ JOBS = {
     "co_occurrence": "find_neighbourhoods/{section}",
     "architecture": "find_neighbourhoods/{section}",
     "spots": "find_neighbourhoods/{section}",
+    "type_profiles": "make_profiles",
+    "proportions": "deconvolve_spots/{section}",
+    "proportion_pairs": "describe_spots/{section}",
+    "spot_scores": "describe_spots/{section}",
+    "spatially_variable_genes": "describe_spots/{section}",
     "provenance": "record_provenance",
 }
 
