@@ -22,7 +22,7 @@ from scipy import sparse
 from benchmarks import scale_counts
 from benchmarks.scale_panel import AMBIENT_UMI, N_GENES, panel
 from stietime import names, storage
-from stietime.sample_sheet import Sample
+from stietime.sample import Sample
 from stietime.simulate import cohort
 from stietime.simulate import counts as droplet_counts
 from stietime.simulate.reference import named_rng, reference

@@ -6,7 +6,8 @@ import pytest
 
 from stietime.errors import CombinedInputError, InputError
 from stietime.inputs.read import READERS
-from stietime.sample_sheet import COLUMNS, FORMATS, Sample, read_sample_sheet
+from stietime.sample import Sample
+from stietime.sample_sheet import COLUMNS, FORMATS, read_sample_sheet
 
 HEADER = ("sample", "patient", "environment", "modality", "format", "path")
 

@@ -122,6 +122,10 @@ class Outputs:
             message = f"no output is called {name!r}; outputs are {sorted(OUTPUT_PATHS)}"
             raise AttributeError(message) from None
 
+    def named(self, *kinds: str) -> dict[str, str]:
+        """Return the paths of several results by their names."""
+        return {kind: getattr(self, kind) for kind in kinds}
+
     def log(self, job: str) -> str:
         """Return the path of a job's log, such as `ingest/{sample}`."""
         return f"{self.results_dir}/logs/{job}.log"
@@ -174,6 +178,7 @@ OUTPUT_PATHS: Final = {
     "niches": "cohort/niches.tsv",
     "niche_numbers": "cohort/niche_numbers.tsv",
     "niche_shares": "cohort/niche_shares.tsv",
+    "type_profiles": "cohort/type_profiles.parquet",  # when there are sections of spots, and annotated cells
     "planted": "cohort/planted.tsv",
     "cohort": "cohort/cohort.h5ad",
     # one per sample of modality `section`
@@ -192,6 +197,11 @@ OUTPUT_PATHS: Final = {
     "proximity": "sections/{section}/proximity.tsv",
     "structure_cells": "sections/{section}/structure_cells.parquet",
     "section_niches": "sections/{section}/niches.parquet",
+    # further ones of a section of spots
+    "proportions": "sections/{section}/proportions.parquet",
+    "proportion_pairs": "sections/{section}/proportion_pairs.tsv",
+    "spot_scores": "sections/{section}/spot_scores.parquet",
+    "spatially_variable_genes": "sections/{section}/spatially_variable_genes.tsv",
     # reports and the record of the run
     "sample_report": "reports/{sample}.html",
     "section_report": "reports/{section}.html",

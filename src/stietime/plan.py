@@ -7,66 +7,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stietime import __version__, names
 from stietime.configuration import parse_settings
-from stietime.sample_sheet import Sample, read_sample_sheet
+from stietime.planned_results import (
+    PER_CELL_SECTION,
+    PER_COHORT,
+    PER_SAMPLE,
+    PER_SECTION,
+    PER_SPOT_SECTION,
+)
+from stietime.sample_sheet import read_sample_sheet
 from stietime.settings import Section, Settings, expand_path
+
+if TYPE_CHECKING:
+    from stietime.sample import Sample
 
 # Snakemake calls this with the wildcards of a job; text from a function is never read as a format string
 Params = Callable[[Any], str]
 
-PER_SAMPLE = (
-    "counts",
-    "quality",
-    "quality_cuts",
-    "lineage_losses",
-    "ambient",
-    "sample_quality",
-    "sample_report",
-)
-PER_SECTION = (
-    "section_counts",
-    "section_quality",
-    "section_cell_types",
-    "neighbourhoods",
-    "co_occurrence",
-    "cross_k",
-    "nearest_distances",
-    "architecture",
-    "spots",
-    *("infiltration", "structures", "capsule", "proximity", "structure_cells", "section_niches"),
-    "section_report",
-)
-PER_COHORT = (
-    "samples",
-    "embedding",
-    "variable_genes",
-    "graph",
-    "integration_metrics",
-    "clusters",
-    "cluster_resolutions",
-    "cluster_quality",
-    "cluster_markers",
-    "cell_types",
-    "copy_number",
-    "copy_number_samples",
-    "copy_number_arms",
-    "copy_number_profile",
-    "states",
-    "state_rules",
-    "state_genes",
-    "state_examples",
-    "state_likeness",
-    "state_profiles",
-    "state_agreement",
-    "cells",
-    "composition",
-    "contrasts",
-    "claims",
-    "cohort",
-)
 NOTHING = r"(?!)"  # a pattern that matches no name
 
 
@@ -80,6 +40,10 @@ def read_samples(settings: Settings) -> tuple[Sample, ...]:
     """
     made_in = Path(settings.simulation.output_dir) if settings.simulation else None
     return read_sample_sheet(expand_path(settings.samples), made_in=made_in)
+
+
+def _pattern(found: list[str]) -> str:
+    return "|".join(map(re.escape, found)) or NOTHING
 
 
 def _files_of(sample: Sample) -> list[str]:
@@ -142,6 +106,29 @@ class Plan:
         """Names of the tissue sections."""
         return [sample.sample for sample in self.samples if sample.modality == names.SECTION]
 
+    @cached_property
+    def spot_sections(self) -> list[str]:
+        """Names of the tissue sections whose positions are spots of several cells."""
+        return [sample.sample for sample in self.samples if sample.is_spots]
+
+    @cached_property
+    def _cell_sections(self) -> list[str]:
+        return [name for name in self.sections if name not in self.spot_sections]
+
+    @property
+    def profiled(self) -> dict[str, list[str]]:
+        """Counts and types of the cells that give profiles: dissociated cells, else sections of cells."""
+        if self.cells:
+            return {"counts": self.each_sample("counts"), "types": [self.outputs.cell_types]}
+        kinds = {"counts": "section_counts", "types": "section_cell_types"}
+        return {name: self.each_cell_section(kind) for name, kind in kinds.items()}
+
+    @property
+    def profiles(self) -> list[str]:
+        """The profiles of types that spots are deconvolved by; none: marker sets must do."""
+        known = self.profiled["counts"] or self.settings.annotation.method == "reference"
+        return [self.outputs.type_profiles] if known and self.spot_sections else []
+
     @property
     def gene_sets(self) -> list[str]:
         """The file of further gene sets, if there is one: a change of it scores again."""
@@ -157,12 +144,17 @@ class Plan:
     @property
     def sample_pattern(self) -> str:
         """Regular expression that matches the samples of cells and nothing else."""
-        return "|".join(map(re.escape, self.cells)) or NOTHING
+        return _pattern(self.cells)
+
+    @property
+    def spot_pattern(self) -> str:
+        """Regular expression that matches the sections of spots and nothing else."""
+        return _pattern(self.spot_sections)
 
     @property
     def section_pattern(self) -> str:
         """Regular expression that matches the sections and nothing else."""
-        return "|".join(map(re.escape, self.sections)) or NOTHING
+        return _pattern(self.sections)
 
     @cached_property
     def _by_name(self) -> dict[str, Sample]:
@@ -221,6 +213,10 @@ class Plan:
         """List the paths of one kind of result for every section."""
         return [getattr(self.outputs, output).format(section=section) for section in self.sections]
 
+    def each_cell_section(self, output: str) -> list[str]:
+        """List the paths of one kind of result for every section whose positions are cells."""
+        return [getattr(self.outputs, output).format(section=section) for section in self._cell_sections]
+
     @property
     def ambient_corrected(self) -> list[str]:
         """The corrected values of every sample of cells, when they are asked for."""
@@ -250,8 +246,9 @@ class Plan:
 
     @property
     def niches(self) -> list[str]:
-        """The tables of the niches of all sections."""
-        return [self.outputs.niches, self.outputs.niche_numbers, self.outputs.niche_shares]
+        """The tables of the niches of all sections of cells."""
+        kinds = ("niches", "niche_numbers", "niche_shares") if self._cell_sections else ()
+        return [getattr(self.outputs, kind) for kind in kinds]
 
     @property
     def truth(self) -> list[str]:
@@ -265,6 +262,7 @@ class Plan:
         found = [path for kind in PER_SAMPLE if kind not in reports for path in self.each_sample(kind)]
         found += self.ambient_corrected
         found += [path for kind in PER_SECTION if kind not in reports for path in self.each_section(kind)]
+        found += self.profiles + [path for name in self.sections for path in self._by_resolution(name)]
         if self.cells:
             found += [getattr(self.outputs, kind) for kind in PER_COHORT]
         found += self.validation
@@ -282,7 +280,13 @@ class Plan:
         own = [kind for kind in (PER_SAMPLE if name in self.cells else PER_SECTION) if "report" not in kind]
         cohort = [getattr(self.outputs, kind) for kind in PER_COHORT if kind != "cohort"]
         paths = [getattr(self.outputs, kind).format(sample=name, section=name) for kind in own]
-        return [*paths, *(cohort if name in self.cells else self.niches)]
+        if name in self.cells:
+            return [*paths, *cohort]
+        return [*paths, *self._by_resolution(name), *(self.niches if name not in self.spot_sections else [])]
+
+    def _by_resolution(self, name: str) -> list[str]:
+        kinds = PER_SPOT_SECTION if name in self.spot_sections else PER_CELL_SECTION
+        return [getattr(self.outputs, kind).format(section=name) for kind in kinds]
 
     @property
     def targets(self) -> list[str]:

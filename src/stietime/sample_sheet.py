@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import TYPE_CHECKING, Any, Final
 
 from stietime import names
 from stietime.errors import InputError, raise_all
+from stietime.sample import Sample
 from stietime.settings import expand_path
+from stietime.spot_fields import SPOT_TABLE, SpotFields, length_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,11 +21,11 @@ FORMATS: Final = {
     "10x_h5": (names.CELLS,),
     "10x_mtx": (names.CELLS,),
     "cell_table": (names.SECTION,),
+    SPOT_TABLE: (names.SECTION,),
 }
 """Formats of input files, each with the modalities it can hold."""
 
 REQUIRED: Final = ("sample", "patient", "environment", "modality", "format", "path")
-NOT_CARRIED: Final = ("modality", "format", "path", "raw_path", "subset", "receptors")
 NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 VARIABLE: Final = re.compile(r"\$(?:\w+|\{[^}]*\})")
 TAKEN_NAME: Final = "index"  # the cohort report stands beside the samples' reports
@@ -36,84 +35,8 @@ TAKEN_COLUMNS: Final = re.compile(
 )
 
 
-class Sample(BaseModel):
-    """One row of the sample sheet; an empty cell is "", and further columns are in `extra`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    sample: str
-    """Name of the sample, unique in the sheet."""
-    patient: str
-    """Name of the patient, the unit of every comparison."""
-    environment: Literal["STIE", "TIME", "normal", "lymph_node"]
-    """Where the cells are from: blood (STIE), tumour (TIME), normal tissue or lymph node."""
-    tissue: str = ""
-    """Tissue in plain words."""
-    modality: Literal["cells", "section"]
-    """Dissociated cells, or a tissue section with positions."""
-    format: Literal["h5ad", "10x_h5", "10x_mtx", "cell_table"]
-    """Format of the file."""
-    path: Annotated[str, Field(min_length=1)]
-    """File or folder; `$VARIABLE` and `~` are replaced."""
-    batch: str = "batch1"
-    """Batch that integration corrects."""
-    chemistry: str = ""
-    """Chemistry or platform."""
-    species: Literal["human", "mouse"] = "human"
-    """Species of the cells."""
-    cancer: str = ""
-    """Cancer type."""
-    timepoint: str = ""
-    """Time point, such as before or after treatment."""
-    treatment: str = ""
-    """Treatment."""
-    response: str = ""
-    """Response to the treatment."""
-    subset: str = ""
-    """Rows of the file that belong to this sample, as `column=value; column=value`."""
-    raw_path: str = ""
-    """Unfiltered matrix of the same capture: a folder of an .mtx matrix, an .h5 or an .h5ad."""
-    receptors: str = ""
-    """T-cell receptors of the sample: AIRR rearrangements, Cell Ranger's contigs, or a table of clones."""
-    extra: dict[str, str] = {}
-    """Further columns of the sheet."""
-
-    def as_json(self) -> str:
-        """Return the row as one line of JSON with sorted keys, for a step's command line."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> Sample:
-        """Read a row that `as_json` wrote.
-
-        Raises
-        ------
-        InputError
-            The text is not a row of a sample sheet.
-        """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            what = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise InputError(what, "--sample", "give a row as the log of a run shows it") from None
-
-    @property
-    def file(self) -> Path:
-        """The path with `$VARIABLE` and `~` replaced."""
-        return expand_path(self.path)
-
-    @property
-    def raw_file(self) -> Path | None:
-        """The unfiltered matrix, the path as in `file`; none when the sheet names none."""
-        return expand_path(self.raw_path) if self.raw_path else None
-
-    def carried(self) -> dict[str, str]:
-        """Columns that every cell of the sample carries: all but those that say where the file is."""
-        columns = {key: str(value) for key, value in self.model_dump(exclude={"extra", *NOT_CARRIED}).items()}
-        return columns | self.extra
-
-
-COLUMNS: Final = tuple(name for name in Sample.model_fields if name != "extra")
+_OWN: Final = (name for name in Sample.model_fields if name != "extra")
+COLUMNS: Final = tuple(sorted(_OWN, key=SpotFields.model_fields.__contains__))  # those of spots last
 
 
 @dataclass(frozen=True)
@@ -240,7 +163,7 @@ def _check_header(header: list[str], delimiter: str, path: Path) -> None:
 def _row_errors(row: _Row, first: dict[str, _Row]) -> list[InputError]:
     """List what is wrong with the values of one row."""
     allowed = {"environment": names.ENVIRONMENTS, "modality": names.MODALITIES, "format": tuple(FORMATS)}
-    allowed["species"] = ("human", "mouse", "")
+    allowed |= {"species": ("human", "mouse", ""), "resolution": ("cell", "spot", "")}
     errors = []
     for column, value in row.values.items():
         fix = ""
@@ -251,6 +174,7 @@ def _row_errors(row: _Row, first: dict[str, _Row]) -> list[InputError]:
         if fix:
             what = f"{column} is {value!r}" if value else f"{column} is empty"
             errors.append(InputError(what, row.where(column), fix))
+    errors += length_errors(row.values, row.where)
     return [*errors, *_name_errors(row, first), *_combination_errors(row)]
 
 

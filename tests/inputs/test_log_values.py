@@ -13,7 +13,8 @@ from stietime.commands.validate import check_inputs
 from stietime.errors import InputError
 from stietime.inputs.log_values import recover_counts
 from stietime.inputs.read import ReadingOptions, glance, open_input, prepare, read_prepared
-from stietime.sample_sheet import Sample, read_sample_sheet
+from stietime.sample import Sample
+from stietime.sample_sheet import read_sample_sheet
 from stietime.settings import Inputs, Settings
 from stietime.steps.ingest import read_row
 

@@ -16,7 +16,7 @@ from stietime.report.build import make_sections
 from stietime.report.results import Results
 from stietime.report.sections_section import section_quality
 from stietime.resources import read_markers
-from stietime.sample_sheet import Sample
+from stietime.sample import Sample
 from stietime.settings import Inputs, Quality, Settings
 from stietime.simulate.section import simulate_section
 

@@ -16,7 +16,7 @@ from scipy import sparse
 from scipy.io import mmwrite
 
 from stietime.cli import main
-from stietime.sample_sheet import Sample
+from stietime.sample import Sample
 from stietime.settings import Inputs
 from stietime.storage import read_cells
 

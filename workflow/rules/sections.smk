@@ -1,3 +1,8 @@
+# sections of spots have their own ways to types and regions
+ruleorder: deconvolve_spots > map_cells
+ruleorder: describe_spots > find_neighbourhoods
+
+
 rule ingest_section:
     input:
         source=PLAN.source,
@@ -43,6 +48,67 @@ rule map_cells:
         " {params.settings:q} --output {output.cell_types:q} 2> {log:q}"
 
 
+rule make_profiles:
+    input:
+        counts=PLAN.profiled["counts"],
+        cell_types=PLAN.profiled["types"],
+        type_model=PLAN.type_model,
+    output:
+        profiles=OUT.type_profiles,
+    log:
+        OUT.log("make_profiles"),
+    params:
+        settings=PLAN.options("annotation"),
+    shell:
+        "stietime step make-profiles --counts {input.counts:q} --cell-types {input.cell_types:q} --settings"
+        " {params.settings:q} --output {output.profiles:q} 2> {log:q}"
+
+
+rule deconvolve_spots:
+    input:
+        counts=OUT.section_counts,
+        quality=OUT.section_quality,
+        profiles=PLAN.profiles,
+    output:
+        cell_types=OUT.section_cell_types,
+        proportions=OUT.proportions,
+    log:
+        OUT.log("deconvolve_spots/{section}"),
+    wildcard_constraints:
+        section=PLAN.spot_pattern,
+    params:
+        settings=PLAN.options("spatial"),
+    shell:
+        "stietime step deconvolve-spots --counts {input.counts:q} --quality {input.quality:q} --profiles"
+        " {input.profiles:q} --settings {params.settings:q} --cell-types {output.cell_types:q}"
+        " --proportions {output.proportions:q} 2> {log:q}"
+
+
+rule describe_spots:
+    input:
+        counts=OUT.section_counts,
+        proportions=OUT.proportions,
+    output:
+        **OUT.named(
+            "architecture",
+            "spots",
+            "proportion_pairs",
+            "spot_scores",
+            "spatially_variable_genes",
+        ),
+    log:
+        OUT.log("describe_spots/{section}"),
+    wildcard_constraints:
+        section=PLAN.spot_pattern,
+    params:
+        flags=PLAN.flags("spatial", "states"),
+    shell:
+        "stietime step describe-spots --counts {input.counts:q} --proportions {input.proportions:q}"
+        " {params.flags:q} --pairs {output.proportion_pairs:q} --spots {output.spots:q} --scores"
+        " {output.spot_scores:q} --architecture {output.architecture:q} --genes"
+        " {output.spatially_variable_genes:q} 2> {log:q}"
+
+
 rule find_neighbourhoods:
     input:
         counts=OUT.section_counts,
@@ -84,12 +150,12 @@ rule find_structures:
 
 rule find_niches:
     input:
-        spots=PLAN.each_section("spots"),
+        spots=PLAN.each_cell_section("spots"),
     output:
         niches=OUT.niches,
         numbers=OUT.niche_numbers,
         shares=OUT.niche_shares,
-        cells=PLAN.each_section("section_niches"),
+        cells=PLAN.each_cell_section("section_niches"),
     log:
         OUT.log("find_niches"),
     params:

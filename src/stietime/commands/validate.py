@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from stietime.inputs.contents import Contents
     from stietime.inputs.read import Prepared
-    from stietime.sample_sheet import Sample
+    from stietime.sample import Sample
     from stietime.settings import Settings
 
 

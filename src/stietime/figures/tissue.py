@@ -19,8 +19,16 @@ SCALE_BARS_UM = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 LEGEND_COLUMNS = 3
 
 
-def _scale_bar(axes: Axes, width_um: float) -> None:
-    """Draw a bar of a round length, about a fifth of the width, below the map."""
+def scale_bar(axes: Axes, width_um: float) -> None:
+    """Draw a bar of a round length, about a fifth of the width, below the map.
+
+    Parameters
+    ----------
+    axes
+        The map; its limits must be set.
+    width_um
+        Width of the map, micrometres.
+    """
     length = max((bar for bar in SCALE_BARS_UM if bar <= width_um / 4), default=SCALE_BARS_UM[0])
     (x0, x1), (y0, y1) = sorted(axes.get_xlim()), axes.get_ylim()
     below = y0 - 0.03 * (y1 - y0)
@@ -76,7 +84,7 @@ def section_maps(
     dot = _map_dot(spots, min(4.2, height / max(shape, 0.1)))
     for (axes, below), (column, colours) in zip(grid.T, panels.items(), strict=True):
         _map(axes, spots, column, colours, dot)
-        _scale_bar(axes, float(np.ptp(spots["x_um"])))
+        scale_bar(axes, float(np.ptp(spots["x_um"])))
         axes.set_title(column)
         _map_legend(below, spots[column].value_counts(), colours, legend_columns)
     return figure
@@ -107,12 +115,18 @@ def section_thumbnail(spots: pd.DataFrame, column: str, colours: Mapping[str, st
     figure = new_figure(2.8, float(np.clip(2.7 * shape, 1.0, 4.0)) + 0.3)
     axes = figure.subplots()
     _map(axes, spots, column, colours, _map_dot(spots, 2.7))
-    _scale_bar(axes, float(np.ptp(spots["x_um"])))
+    scale_bar(axes, float(np.ptp(spots["x_um"])))
     return figure
 
 
 @styled
-def enrichment_heatmap(ratios: pd.DataFrame, marks: pd.DataFrame, *, limit: float = 3.0) -> Figure:
+def enrichment_heatmap(
+    ratios: pd.DataFrame,
+    marks: pd.DataFrame,
+    *,
+    limit: float = 3.0,
+    title: str = "log2 (observed / expected)",
+) -> Figure:
     """Draw the neighbourhood enrichment of every pair of types.
 
     Parameters
@@ -123,6 +137,8 @@ def enrichment_heatmap(ratios: pd.DataFrame, marks: pd.DataFrame, *, limit: floa
         Text drawn in each field, same shape, such as a star for a small q.
     limit
         Ratios beyond this are drawn in the deepest colour.
+    title
+        What the colours mean.
     """
     side = 1.9 + 0.36 * len(ratios)
     figure = new_figure(side + 1.3, side)
@@ -142,7 +158,7 @@ def enrichment_heatmap(ratios: pd.DataFrame, marks: pd.DataFrame, *, limit: floa
     for edge in axes.spines.values():
         edge.set_visible(False)
     bar = figure.colorbar(image, ax=axes, shrink=0.7, extend="both")
-    bar.set_label("log2 (observed / expected)")
+    bar.set_label(title)
     return figure
 
 

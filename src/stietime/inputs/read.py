@@ -20,6 +20,7 @@ from stietime.inputs.h5ad import FORMAT as H5AD
 from stietime.inputs.h5ad import open_h5ad
 from stietime.inputs.log_values import LOG1P, Facts, check_log, recover_counts
 from stietime.inputs.positions import positions_um
+from stietime.inputs.spot_table import open_spot_table
 from stietime.inputs.subset import as_text, rows_of_subset
 from stietime.inputs.tenx_h5 import open_tenx_h5
 from stietime.inputs.tenx_mtx import open_tenx_mtx
@@ -39,6 +40,7 @@ READERS: Final[dict[str, Callable[[Path], Contents]]] = {
     "10x_h5": open_tenx_h5,
     "10x_mtx": open_tenx_mtx,
     "cell_table": open_cell_table,
+    "spot_table": open_spot_table,
 }
 GIVEN_CELL_TYPE: Final = "given_cell_type"
 PCT_INTRONIC: Final = "pct_intronic"

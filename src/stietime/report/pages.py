@@ -21,6 +21,7 @@ from stietime.report import (
     sections_record,
     sections_sample,
     sections_section,
+    sections_spots,
     sections_statistics,
     sections_structures,
     sections_tissue,
@@ -85,6 +86,17 @@ SECTION = (
     sections_distances.distances,
     sections_record.tissue_settings,
 )
+# spots hold several cells: what counts cells has no place there
+SPOT_SECTION = (
+    sections_section.section_facts,
+    sections_section.section_quality,
+    sections_spots.spot_map,
+    sections_spots.proportions,
+    sections_spots.spot_architecture,
+    sections_spots.neighbouring_types,
+    sections_spots.variable_genes,
+    sections_record.tissue_settings,
+)
 HOME = "index.html"
 
 
@@ -118,7 +130,7 @@ def sample_page(results: Results) -> tuple[str, tuple[Section, ...]]:
 
 def section_page(results: Results) -> tuple[str, tuple[Section, ...]]:
     """Make the report of the tissue section that the results are named after; as `cohort_page`."""
-    made = make_sections(SECTION, results)
+    made = make_sections(SPOT_SECTION if results.has("proportions") else SECTION, results)
     title = f"Tissue section {results.name}"
     return render_page(results, made, title=title, subtitle=_told(results), home=HOME), made
 

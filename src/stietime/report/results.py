@@ -80,6 +80,11 @@ JOBS = {
     "niches": "find_niches",
     "niche_numbers": "find_niches",
     "niche_shares": "find_niches",
+    "type_profiles": "make_profiles",
+    "proportions": "deconvolve_spots/{section}",
+    "proportion_pairs": "describe_spots/{section}",
+    "spot_scores": "describe_spots/{section}",
+    "spatially_variable_genes": "describe_spots/{section}",
     "provenance": "record_provenance",
 }
 

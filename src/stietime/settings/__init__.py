@@ -200,6 +200,10 @@ class Spatial(Neighbourhood):
     """Immune share of the cells inside tumour regions at or above which a section is infiltrated."""
     desert_below: Fraction = 0.05
     """Immune share of all cells below which a section is a desert."""
+    scale_genes: bool = True
+    """Whether spots have gene efficiencies of their own against the cells that they are deconvolved by."""
+    min_cells_of_profile: Annotated[int, Field(ge=1)] = 5
+    """A type with fewer cells in the cohort has no profile, and is looked for in no spot."""
 
 
 class ReportOptions(Section):

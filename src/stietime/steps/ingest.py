@@ -13,7 +13,7 @@ from stietime import names
 from stietime.inputs.empty_droplets import MAX_COUNTS, open_raw, sum_empty_droplets
 from stietime.inputs.read import ReadingOptions, open_input, prepare, read_prepared
 from stietime.resources import Species, read_gene_aliases, read_markers
-from stietime.sample_sheet import Sample
+from stietime.sample import Sample
 from stietime.settings import Inputs
 from stietime.steps.arguments import add_path, add_settings
 from stietime.storage import write_cells

@@ -17,6 +17,8 @@ from stietime.storage import write_cells
 if TYPE_CHECKING:
     import argparse
 
+    from stietime.sample import Sample
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the step."""
@@ -34,4 +36,13 @@ def run(arguments: argparse.Namespace) -> None:
     cells = read_row(sample, arguments.settings)
     width, height = np.ptp(cells.obsm[names.SPATIAL_SLOT], axis=0)
     logging.getLogger(__name__).info("%s: %.0f x %.0f um", sample.sample, width, height)
+    cells.uns["ingest"] |= _resolution(sample)
     write_cells(cells, arguments.output)
+
+
+def _resolution(sample: Sample) -> dict[str, str | float]:
+    """Say whether the positions are cells or spots, and how large and how far apart the spots are."""
+    if not sample.is_spots:
+        return {"resolution": "cell"}
+    lengths = {"spot_pitch_um": sample.pitch_um, "spot_diameter_um": sample.diameter_um}
+    return {"resolution": "spot", **lengths}

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     settings: Annotation = arguments.settings
     section = read_all(arguments.counts)
-    keep = _kept(section, arguments.quality)
+    keep = kept_cells(section, arguments.quality)
     kept = replace(section, counts=section.counts[np.flatnonzero(keep)], obs=section.obs[keep])
     species = species_of([section.obs], section.path)
     if settings.method == GIVEN_BY_AUTHORS:
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
     log_types(table)
 
 
-def _kept(section: KeptCells, quality: Path | None) -> NDArray[np.bool_]:
+def kept_cells(section: KeptCells, quality: Path | None) -> NDArray[np.bool_]:
     """Say which cells quality control kept; the others keep their place, and the log counts them."""
     if quality is None:
         return np.ones(len(section.obs), dtype=bool)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stietime.inputs.receptors import Receptors
-    from stietime.sample_sheet import Sample
+    from stietime.sample import Sample
 
 LOG = logging.getLogger(__name__)
 COLUMNS = ("cell", "clone", "alpha", "beta", "n_alpha", "n_beta", "status", "n_unknown_barcodes")

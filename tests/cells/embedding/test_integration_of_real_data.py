@@ -16,7 +16,7 @@ from stietime.cells.embedding.integration_metrics import Question, graph_rows, m
 from stietime.cells.normalisation import log_normalise
 from stietime.cells.quality.provisional_lineage import provisional_lineages
 from stietime.resources import read_markers
-from stietime.sample_sheet import Sample
+from stietime.sample import Sample
 
 pytestmark = pytest.mark.data
 CHEMISTRIES = ("1k_PBMC_v2_filt", "1k_PBMC_v3_filt", "5prime_PBMC_filt_1kcells")
