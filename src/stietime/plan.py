@@ -245,6 +245,11 @@ class Plan:
         return [*self.each_sample("receptors"), *(getattr(self.outputs, kind) for kind in kinds)]
 
     @property
+    def spot_tables(self) -> dict[str, str]:
+        """The tables that describe a section of spots, by name."""
+        return self.outputs.named("architecture", "spots", *PER_SPOT_SECTION[1:])
+
+    @property
     def niches(self) -> list[str]:
         """The tables of the niches of all sections of cells."""
         kinds = ("niches", "niche_numbers", "niche_shares") if self._cell_sections else ()

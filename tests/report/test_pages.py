@@ -153,7 +153,7 @@ def test_an_exception_in_a_section_is_told_and_stays_there(fabricated):
     composition = pd.read_csv(fabricated.path("composition"), sep="\t")
     composition.assign(fraction="not a number").to_csv(fabricated.path("composition"), sep="\t", index=False)
     html, sections = cohort_page(fabricated.open())
-    assert [section.anchor for section in sections if section.failed] == ["states"]
+    assert [section.anchor for section in sections if section.failed] == ["states", "evidence"]
     assert "logs/report.log" in html
     assert "failed" in html
 

@@ -89,13 +89,7 @@ rule describe_spots:
         counts=OUT.section_counts,
         proportions=OUT.proportions,
     output:
-        **OUT.named(
-            "architecture",
-            "spots",
-            "proportion_pairs",
-            "spot_scores",
-            "spatially_variable_genes",
-        ),
+        **PLAN.spot_tables,
     log:
         OUT.log("describe_spots/{section}"),
     wildcard_constraints:
