@@ -270,6 +270,30 @@ def test_blocks_of_cells_change_no_score_and_no_call(cohort):
         assert path.with_suffix(suffix).read_text() == whole.read_text(), suffix
 
 
+def test_a_panel_without_genes_for_random_sets_ranks_cells_and_calls_none(cohort, tmp_path):
+    for sample in SAMPLES:
+        cells = ad.read_h5ad(cohort / f"{sample.name}.h5ad")
+        others = cells.var_names[~cells.var_names.isin(read_markers()["gene"])][:30]
+        panel = cells.var_names.isin(read_markers()["gene"]) | cells.var_names.isin(others)
+        storage.write_cells(cells[:, panel].copy(), tmp_path / f"{sample.name}.h5ad")
+    for name in [*(f"{sample.name}.parquet" for sample in SAMPLES), "cell_types.parquet"]:
+        (tmp_path / name).write_bytes((cohort / name).read_bytes())
+    assert score(tmp_path) == 0
+    states, whole = (
+        storage.read_table(folder / "states.parquet").set_index("cell") for folder in (tmp_path, cohort)
+    )
+    rules = storage.read_table(tmp_path / "states.tsv").set_index("set_id")
+    assert rules.loc["treg", "note"].startswith("not testable: 30 genes for random sets, 50 are needed")
+    assert not rules.loc["treg", "called"]
+    assert states["is_treg"].isna().all()
+    both = states["evidence_treg"].notna()
+    assert (both == whole["evidence_treg"].notna()).all()
+    ranked = states["evidence_treg"][both].corr(whole["evidence_treg"][both], method="spearman")
+    assert ranked > 0.9
+    assert "genes that tell nucleated cells" in rules.loc["ter_cell", "note"]
+    assert "treg" not in set(storage.read_table(tmp_path / "states.genes.tsv")["state"])
+
+
 def profile(folder, output, *options):
     words = [*inputs(folder), "--cell-types", folder / "cell_types.parquet", "--states"]
     words += [folder / "states.parquet", "--output", output, "--profiles", output.with_suffix(".genes.tsv")]

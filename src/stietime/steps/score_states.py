@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
     calls = {state.rule.state: _rule_of(state, settings) for state in states}
     depth = correlate_with_depth(cohort, sets, scored)
     rules = rule_table(sets.coverage, settings.min_coverage, depth, calls, score_method=settings.score_method)
-    tested = [state for state in states if state.call]
+    tested = [state for state in states if state.call and not state.uncalled]
     shown = (
         _stack(tested, [state.genes_shown for state in tested], GENE_COLUMNS),
         _stack(tested, [state.examples for state in tested], EXAMPLE_COLUMNS),
@@ -75,7 +75,9 @@ def run(arguments: argparse.Namespace) -> None:
         storage.write_table(written, path)
     log.info("%d cells, %d of %d sets scored", len(table), n_scored, len(sets.set_ids))
     for state in states:
-        found = state.note if state.call is None else f"{state.call.called.sum()} called"
+        found = state.note or state.uncalled
+        if state.call and not found:
+            found = f"{state.call.called.sum()} called"
         log.info("%s: %s, of %d %s cells", state.rule.state, found, state.parent.sum(), state.rule.parent)
 
 
@@ -96,7 +98,8 @@ def _calls(states: list[CalledState], n_cells: int) -> dict[str, pd.Series]:
         if state.call is not None:
             called = np.zeros(n_cells, dtype=bool)
             called[state.parent] = state.call.called
-            found[state.rule.state] = pd.array(called, dtype="boolean")
+            if not state.uncalled:
+                found[state.rule.state] = pd.array(called, dtype="boolean")
             evidence[state.rule.state][state.parent] = state.call.evidence
     columns = {names.evidence_column(name): pd.Series(values) for name, values in evidence.items()}
     return columns | {names.call_column(name): pd.Series(column) for name, column in found.items()}
@@ -105,8 +108,8 @@ def _calls(states: list[CalledState], n_cells: int) -> dict[str, pd.Series]:
 def _rule_of(state: CalledState, settings: States) -> dict[str, object]:
     rule = describe_rule(state.rule, state.genes, settings)
     facts = {"rule": rule, "n_parent": int(state.parent.sum()), "parent": state.rule.parent}
-    if state.call is None:
-        return facts | {"note": state.note}
+    if state.call is None or state.uncalled:
+        return facts | {"note": state.note or state.uncalled}
     return facts | {
         "called": True,
         "threshold": round(state.call.threshold, 3),

@@ -14,7 +14,7 @@ from stietime import names
 from stietime.blocks import read_genes
 from stietime.cells.cell_types import cells_below
 from stietime.cells.marker_sets import positions
-from stietime.cells.states.calls import N_MATCHED, StateCall, call_state, matched_genes
+from stietime.cells.states.calls import N_MATCHED, StateCall, call_state, evidence_only, matched_genes
 from stietime.cells.states.evidence import describe_genes, example_cells
 from stietime.cells.states.further_rules import EVERY_RULE, keep_the_likelier
 from stietime.cells.states.nucleated import nucleated_evidence, require_nucleus, stage_coverage, stage_genes
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class CalledState:
-    """A state on its way to being called; `note` says why it is not testable.
+    """A state on its way to being called.
 
+    `note` says why it is not testable, `uncalled` why there is evidence only.
     `place` and `outside_place` are those of its parent, and of the cells outside it, among `groups_of`; `own`
     and `totals` are the counts of its genes in the parent's cells.
     """
@@ -47,6 +48,7 @@ class CalledState:
     outside_place: int = -1
     stage_genes: tuple[str, ...] = ()
     note: str = ""
+    uncalled: str = ""
     matched: pd.DataFrame = field(default_factory=pd.DataFrame)
     own: sparse.csr_matrix | None = None
     totals: NDArray[np.float64] | None = None
@@ -91,17 +93,25 @@ def groups_of(states: list[CalledState]) -> list[Mask]:
 
 
 def choose_random_genes(states: list[CalledState], sums: GeneSums, cohort: Cohort, settings: States) -> None:
-    """Choose genes for the random sets of each state, or note why it cannot be called."""
+    """Choose genes for the random sets of each state, or note why it cannot be called.
+
+    A state that is compared with outside cells needs none.
+    """
     candidates = np.flatnonzero(~cohort.genes.isin(cohort.markers["gene"]))
     for state in states:
-        state.note = _obstacle(state, settings, len(candidates))
-        if not state.note:
+        state.note = _obstacle(state, settings)
+        if state.note or state.rule.reference == "outside":
+            continue
+        if len(candidates) < N_MATCHED:
+            few = f"{len(candidates)} genes for random sets, {N_MATCHED} are needed"
+            state.uncalled = f"not testable: {few}; the evidence ranks cells without a threshold"
+        else:
             targets = positions(cohort.genes, state.genes.genes)
             drawn = matched_genes(sums.shares(state.place), targets, candidates)
             state.matched = pd.DataFrame(cohort.genes.to_numpy()[drawn], index=list(state.genes.genes))
 
 
-def _obstacle(state: CalledState, settings: States, n_candidates: int) -> str:
+def _obstacle(state: CalledState, settings: States) -> str:
     n_parent, n_outside = int(state.parent.sum()), int(state.outside.sum())
     if n_parent < settings.min_parent_cells:
         return f"not testable: {n_parent} {state.rule.parent} cells"
@@ -112,8 +122,6 @@ def _obstacle(state: CalledState, settings: States, n_candidates: int) -> str:
     if state.rule.nucleated and stage_coverage(state.stage_genes) < settings.min_coverage:
         told = stage_coverage(state.stage_genes)
         return f"not testable: {told:.0%} of the genes that tell nucleated cells are in the data"
-    if n_candidates < N_MATCHED:
-        return f"not testable: {n_candidates} genes for random sets"
     return ""
 
 
@@ -163,6 +171,12 @@ def _call_one(
     settings: States,
 ) -> None:
     """Call one state from the counts of its columns in its parent's cells."""
+    state.own = sparse.csr_matrix(counts[:, positions(state.columns, state.genes.genes)])
+    state.totals = totals
+    if state.uncalled:
+        genes, fold_change = pd.Index(state.genes.genes), settings.fold_change
+        state.call = evidence_only(state.own, totals, genes, state.genes, fold_change=fold_change)
+        return
     outside = state.rule.reference == "outside"
     state.call = call_state(
         counts,
@@ -179,8 +193,6 @@ def _call_one(
     )
     if state.rule.nucleated:
         state.call = require_nucleus(state.call, nucleated_evidence(counts, totals, state.columns))
-    state.own = sparse.csr_matrix(counts[:, positions(state.columns, state.genes.genes)])
-    state.totals = totals
 
 
 def _settle(states: list[CalledState]) -> None:
