@@ -49,7 +49,7 @@ def further_states(results: Results, rules: pd.DataFrame) -> list[Block]:
         found = rules.loc[rule.state]
         called = bool(found["called"])
         row: dict[str, Any] = {"state": label(rule.state), "among": parent_label(rule.parent)}
-        row |= {"cells called": found["n_called"] if called else pd.NA, "of parent cells": found["n_parent"]}
+        row |= {"cells called": found["n_called"] if called else None, "of parent cells": found["n_parent"]}
         row |= {f"median, {where}": shares.get((rule.state, where), float("nan")) for where in _where(shares)}
         note = rule.limit if called else "" if pd.isna(found["note"]) else str(found["note"])
         rows.append(row | {"threshold": found["threshold"], "coverage": found["coverage"], "limit": note})
