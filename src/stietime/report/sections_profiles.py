@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from stietime.report.results import Results
 
-N_SHOWN = 10
+N_SHOWN = 6
 
 
 @section("profiles", "States: what else their cells express")
