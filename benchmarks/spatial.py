@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from benchmarks import spatial_pairs, spatial_scale
+from benchmarks import spatial_pairs, spatial_scale, spatial_spots, spatial_structure
 from benchmarks.pages import between_marks, figures_as_markdown
 from benchmarks.record import QUICK_RESULTS, RESULTS, show_figures, write_figures
 
@@ -20,6 +20,8 @@ DOCS: Final = Path(__file__).parent.parent / "docs" / "spatial.md"
 PARTS: Final = (
     spatial_pairs,
     spatial_scale,
+    spatial_structure,
+    spatial_spots,
 )
 
 

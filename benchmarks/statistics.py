@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from benchmarks import statistics_demo, statistics_null, statistics_speed
+from benchmarks import statistics_clones, statistics_demo, statistics_null, statistics_speed
 from benchmarks.pages import as_markdown, between_marks, figures_as_markdown
 from benchmarks.record import QUICK_RESULTS, RESULTS, show_figures, write_figures
 
@@ -31,6 +31,7 @@ PARTS: Final[dict[str, Callable[..., list[Figure]]]] = {
     "groups": statistics_null.groups,
     "demo": statistics_demo.figures,
     "speed": statistics_speed.figures,
+    "clones": statistics_clones.figures,
 }
 
 
