@@ -23,6 +23,7 @@ from stietime.report.sections_tissue import (
     TISSUE_COLUMNS,
     lineage_map_colours,
     spots_of,
+    square_of_pairs,
 )
 from stietime.report.tables import MISSING, facts_table, format_percent, table
 
@@ -114,7 +115,7 @@ def neighbourhoods(results: Results) -> list[Block]:
         pairs["log2_ratio"] = np.log2(positive)
     types = _frequent_types(results, sorted({*pairs["type_a"], *pairs["type_b"]}))
     alpha = results.settings.comparison.alpha
-    ratios, q = _square(pairs, types, "log2_ratio"), _square(pairs, types, "q")
+    ratios, q = (square_of_pairs(pairs, types, column) for column in ("log2_ratio", "q"))
     marks = q.map(lambda value: "*" if value < alpha else "")
     marks = marks.where(ratios.notna(), MISSING)
     tested = int(pairs["z"].notna().sum())
@@ -152,14 +153,6 @@ def _frequent_types(results: Results, types: list[str]) -> list[str]:
     lineage = dict(zip(spots[names.CELL_TYPE].astype(str), spots[names.LINEAGE].astype(str), strict=True))
     places = {name: place for place, name in enumerate(lineage_colours())}
     return sorted(types, key=lambda name: (places.get(label(lineage.get(name) or name), len(places)), name))
-
-
-def _square(pairs: pd.DataFrame, types: list[str], column: str) -> pd.DataFrame:
-    there = pairs[["type_a", "type_b", column]]
-    back = there.rename(columns={"type_a": "type_b", "type_b": "type_a"})
-    both = pd.concat([there, back]).drop_duplicates(["type_a", "type_b"])
-    square = both.pivot_table(index="type_a", columns="type_b", values=column, dropna=False)
-    return square.reindex(index=types, columns=types).rename(index=label, columns=label)
 
 
 @section("co-occurrence", "Co-occurrence by distance")

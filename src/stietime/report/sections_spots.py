@@ -14,7 +14,7 @@ from stietime.report.blocks import Block, Box, Text, section
 from stietime.report.labels import label
 from stietime.report.pictures import caption_text, picture
 from stietime.report.results import ingest_facts
-from stietime.report.sections_tissue import NO_REGION, lineage_map_colours, spots_of
+from stietime.report.sections_tissue import NO_REGION, lineage_map_colours, spots_of, square_of_pairs
 from stietime.report.tables import MISSING, facts_table, format_percent, table
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def neighbouring_types(results: Results) -> list[Block]:
     types = sorted({*pairs["type_a"], *pairs["type_b"]})
     if pairs["moran"].notna().sum() == 0:
         return [Box("note", "Not testable", tuple(pairs["note"].dropna().unique()))]
-    values, q = _square(pairs, types, "moran"), _square(pairs, types, "q")
+    values, q = (square_of_pairs(pairs, types, column) for column in ("moran", "q"))
     alpha = results.settings.comparison.alpha
     marks = q.map(lambda value: "*" if value < alpha else "").where(values.notna(), MISSING)
     strongest = pairs[pairs["type_a"] != pairs["type_b"]].sort_values("moran").tail(3)
@@ -130,14 +130,6 @@ def neighbouring_types(results: Results) -> list[Block]:
         picture(figure, alt, caption, sources),
         table(shown, "All pairs, the strongest first.", folded=fold, searchable=True, sources=sources),
     ]
-
-
-def _square(pairs: pd.DataFrame, types: list[str], column: str) -> pd.DataFrame:
-    there = pairs[["type_a", "type_b", column]]
-    back = there.rename(columns={"type_a": "type_b", "type_b": "type_a"})
-    both = pd.concat([there, back]).drop_duplicates(["type_a", "type_b"])
-    square = both.pivot_table(index="type_a", columns="type_b", values=column, dropna=False)
-    return square.reindex(index=types, columns=types).rename(index=label, columns=label)
 
 
 @section("variable-genes", "Genes that vary in space")

@@ -119,3 +119,22 @@ def _thumbnail(results: Results, name: str, kind: str) -> tuple[Picture, str, st
     alt = f"Map of section {name}: {len(spots):,} cells coloured by lineage, class {kind}."
     small = picture(figure, alt, "", pixels_per_inch=THUMBNAIL_PIXELS_PER_INCH)
     return small, f"{name}.html", f"{name}: {kind}"
+
+
+def square_of_pairs(pairs: pd.DataFrame, types: list[str], column: str) -> pd.DataFrame:
+    """Make a square of types, by their labels, from a table of unordered pairs.
+
+    Parameters
+    ----------
+    pairs
+        One row per pair: type_a, type_b and the column.
+    types
+        The types, in order.
+    column
+        The column to show.
+    """
+    there = pairs[["type_a", "type_b", column]]
+    back = there.rename(columns={"type_a": "type_b", "type_b": "type_a"})
+    both = pd.concat([there, back]).drop_duplicates(["type_a", "type_b"])
+    square = both.pivot_table(index="type_a", columns="type_b", values=column, dropna=False)
+    return square.reindex(index=types, columns=types).rename(index=label, columns=label)

@@ -40,29 +40,6 @@ MOMENTS: Final = "moments"
 DRAWS: Final = "draws"
 
 
-def pair_counts(graph: csr_array, codes: NDArray[np.integer[Any]], n_types: int) -> Ints:
-    """Count the pairs of neighbours by their types.
-
-    Parameters
-    ----------
-    graph
-        Cells x cells, symmetric, no self loops.
-    codes
-        Type of every cell, 0 to `n_types` - 1.
-    n_types
-        Number of types.
-
-    Returns
-    -------
-    Types x types, symmetric; every pair of neighbours counts once, also within a type. (squidpy counts pairs
-    within a type twice; its z is the same.)
-    """
-    whole = np.zeros(len(codes), dtype=np.int64)
-    counts = count_by_part(graph.indptr, graph.indices, codes.astype(np.int64), whole, n_types, 1)[0]
-    counts[np.diag_indices(n_types)] //= 2
-    return np.asarray(counts)
-
-
 def enrichment(
     graph: csr_array,
     cell_types: pd.Series,
