@@ -29,6 +29,7 @@ from stietime.resources import read_markers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 Row = dict[str, Any]
 
@@ -60,9 +61,15 @@ def figures(*, quick: bool) -> list[Figure]:
     return [_agreement(cells), *_ranking(cells), *_composition(cells), *_simulated(n_cohorts)]
 
 
-def read_zhang() -> pd.DataFrame:
-    """Read the labels as cells whose clones are followed; the lineage is the sorted CD4 or CD8 gate."""
-    found = pd.read_csv(ZHANG, sep="\t")
+def read_zhang(path: Path = ZHANG) -> pd.DataFrame:
+    """Read the labels as cells whose clones are followed; the lineage is the sorted CD4 or CD8 gate.
+
+    Parameters
+    ----------
+    path
+        The table of labels.
+    """
+    found = pd.read_csv(path, sep="\t")
     return pd.DataFrame(
         {
             "cell": found["Cell_Name"],

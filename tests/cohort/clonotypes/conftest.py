@@ -5,30 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from benchmarks.statistics_clones import read_zhang
 
 from stietime.cohort.clonotypes.kinds import FOLLOWED
-
-PLACES = {"P": "STIE", "T": "TIME", "N": "normal"}
 
 
 @pytest.fixture(scope="session")
 def zhang(data_dir):
     """T cells of 12 patients with colorectal cancer: type and clone as Zhang et al. 2018 published them."""
     path = data_dir / "zhang2018_crc_tcell_labels_blood_normal_tumor" / "example.cloneDat.Zhang2018.txt"
-    found = pd.read_csv(path, sep="\t")
-    return pd.DataFrame(
-        {
-            "cell": found["Cell_Name"],
-            "sample": found["patient"] + "_" + found["loc"],
-            "patient": found["patient"],
-            "environment": found["loc"].map(PLACES),
-            "timepoint": "",
-            "lineage": found["stype"].str.lower() + "_t",
-            "kind": found["majorCluster"],
-            "clone": found["clone.id"],
-            "status": FOLLOWED,
-        }
-    )
+    return read_zhang(path)
 
 
 @pytest.fixture(scope="session")
