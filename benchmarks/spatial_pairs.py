@@ -15,8 +15,9 @@ from scipy.sparse import csr_matrix
 
 from benchmarks.public_data import DATA
 from benchmarks.record import Figure
-from stietime.tissue import co_occurrence, cross_k, graph, nearest, neighbourhoods
-from stietime.tissue.label_tests import Draws
+from stietime.tissue.graphs import graph
+from stietime.tissue.pairs import co_occurrence, cross_k, nearest, neighbourhoods
+from stietime.tissue.pairs.label_tests import Draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable

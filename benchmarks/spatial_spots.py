@@ -19,11 +19,11 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.public_data import DATA, not_found
 from benchmarks.record import Figure
 from stietime import cli, storage
-from stietime.tissue.deconvolution import deconvolve
-from stietime.tissue.graph import radius_graph
-from stietime.tissue.reference_profiles import reference_profiles
-from stietime.tissue.spatial_autocorrelation import pairs_of_shares
-from stietime.tissue.spot_regions import RINGS, with_neighbours
+from stietime.tissue.graphs.graph import radius_graph
+from stietime.tissue.regions.spot_regions import RINGS, with_neighbours
+from stietime.tissue.spots.deconvolution import deconvolve
+from stietime.tissue.spots.reference_profiles import reference_profiles
+from stietime.tissue.spots.spatial_autocorrelation import pairs_of_shares
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

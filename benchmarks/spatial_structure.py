@@ -21,7 +21,9 @@ from benchmarks.record import QUICK_RESULTS, RESULTS, Figure, show_figures, writ
 from benchmarks.structure_drawings import EVEN, LYMPHOID, LYMPHOID_AT, MIXTURES, NICHES, WALLED
 from stietime.configuration import read_settings
 from stietime.settings import Spatial, Structures
-from stietime.tissue import aggregates, architecture, capsule, graph, niches, regions, windows
+from stietime.tissue.graphs import graph
+from stietime.tissue.regions import architecture, capsule, regions
+from stietime.tissue.structures import aggregates, niches, windows
 
 PACKAGES: Final = ("stietime", "numpy", "scipy", "scikit-learn")
 DOCS: Final = Path(__file__).parent.parent / "docs" / "spatial.md"

@@ -10,7 +10,8 @@ import pytest
 from benchmarks.drawn_tissue import read_drawing
 
 from stietime import cli, storage
-from stietime.tissue import graph, regions
+from stietime.tissue.graphs import graph
+from stietime.tissue.regions import regions
 
 LINEAGES = {
     "epithelial": "epithelial", "cd8_t": "t_cell", "cd4_t": "t_cell", "b_cell": "b_cell", "dc": "dc",

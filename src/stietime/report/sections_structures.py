@@ -21,7 +21,7 @@ from stietime.report.pictures import caption_text, picture
 from stietime.report.sections_cells import drawn_cells
 from stietime.report.sections_tissue import NO_REGION, lineage_map_colours, spots_of
 from stietime.report.tables import facts_table, format_percent, table
-from stietime.tissue.compartments import TUMOUR_LINEAGES
+from stietime.tissue.regions.compartments import TUMOUR_LINEAGES
 
 if TYPE_CHECKING:
     from stietime.report.results import Results

@@ -12,8 +12,8 @@ from scipy import sparse
 from stietime import names, storage
 from stietime.settings import Quality
 from stietime.steps.arguments import add_path, add_settings
-from stietime.tissue.section_cuts import SectionLimits, find_section_cuts
-from stietime.tissue.section_quality import (
+from stietime.tissue.quality.section_cuts import SectionLimits, find_section_cuts
+from stietime.tissue.quality.section_quality import (
     area_problem,
     find_section_reasons,
     measure_section,

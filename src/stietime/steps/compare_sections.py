@@ -54,7 +54,7 @@ def agreement(sections: pd.DataFrame) -> pd.Series:
     -------
     True or false per section; missing where nothing was published or our class is not testable.
     """
-    from stietime.tissue import architecture
+    from stietime.tissue.regions import architecture
 
     keren = (architecture.COLD, architecture.COMPARTMENTALIZED, architecture.MIXED)
     published = sections[PUBLISHED]

@@ -19,9 +19,9 @@ from stietime.steps.annotate import KeptCells, log_types, read_all
 from stietime.steps.arguments import add_path, add_settings
 from stietime.steps.kept_cells import species_of
 from stietime.steps.map_cells import kept_cells
-from stietime.tissue.deconvolution import Mixture, deconvolve
-from stietime.tissue.marker_profiles import profiles_from_markers
-from stietime.tissue.reference_profiles import Reference, reference_profiles
+from stietime.tissue.spots.deconvolution import Mixture, deconvolve
+from stietime.tissue.spots.marker_profiles import profiles_from_markers
+from stietime.tissue.spots.reference_profiles import Reference, reference_profiles
 
 if TYPE_CHECKING:
     import argparse

@@ -17,12 +17,18 @@ from stietime.resources import read_markers
 from stietime.settings import Spatial, States
 from stietime.steps.arguments import add_path, add_settings
 from stietime.steps.kept_cells import species_of
-from stietime.tissue.architecture import Call, immune_phenotype
-from stietime.tissue.compartments import IMMUNE_LINEAGES, TUMOUR_LINEAGES
-from stietime.tissue.graph import n_neighbours, radius_graph
-from stietime.tissue.regions import distance_to_boundary, name_regions
-from stietime.tissue.spatial_autocorrelation import moran_of_genes, pairs_of_shares
-from stietime.tissue.spot_regions import RINGS, spot_measures, tumour_score, tumour_spots, with_neighbours
+from stietime.tissue.graphs.graph import n_neighbours, radius_graph
+from stietime.tissue.regions.architecture import Call, immune_phenotype
+from stietime.tissue.regions.compartments import IMMUNE_LINEAGES, TUMOUR_LINEAGES
+from stietime.tissue.regions.regions import distance_to_boundary, name_regions
+from stietime.tissue.regions.spot_regions import (
+    RINGS,
+    spot_measures,
+    tumour_score,
+    tumour_spots,
+    with_neighbours,
+)
+from stietime.tissue.spots.spatial_autocorrelation import moran_of_genes, pairs_of_shares
 
 if TYPE_CHECKING:
     import argparse

@@ -12,18 +12,9 @@ from stietime import names, storage
 from stietime.errors import InputError
 from stietime.settings import Spatial
 from stietime.steps.arguments import add_path, add_settings
-from stietime.tissue import (
-    architecture,
-    co_occurrence,
-    compartments,
-    graph,
-    label_tests,
-    neighbour_graphs,
-    neighbourhoods,
-    ratio_intervals,
-    regions,
-    stratified,
-)
+from stietime.tissue.graphs import graph, neighbour_graphs
+from stietime.tissue.pairs import co_occurrence, label_tests, neighbourhoods, ratio_intervals, stratified
+from stietime.tissue.regions import architecture, compartments, regions
 
 if TYPE_CHECKING:
     import argparse

@@ -12,7 +12,7 @@ from stietime import names, storage
 from stietime.errors import InputError
 from stietime.settings import Structures
 from stietime.steps.arguments import add_path, add_paths, add_settings
-from stietime.tissue import niches, windows
+from stietime.tissue.structures import niches, windows
 
 if TYPE_CHECKING:
     import argparse

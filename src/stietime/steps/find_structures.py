@@ -13,16 +13,10 @@ import pandas as pd
 from stietime import names, storage
 from stietime.settings import Spatial, Structures
 from stietime.steps.arguments import add_path, add_settings
-from stietime.tissue import (
-    aggregates,
-    area,
-    capsule,
-    compartments,
-    graph,
-    infiltration,
-    proximity,
-    regions,
-)
+from stietime.tissue.graphs import graph
+from stietime.tissue.pairs import proximity
+from stietime.tissue.regions import area, capsule, compartments, infiltration, regions
+from stietime.tissue.structures import aggregates
 
 if TYPE_CHECKING:
     import argparse

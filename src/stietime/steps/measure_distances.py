@@ -11,7 +11,7 @@ from stietime import storage
 from stietime.settings import Spatial
 from stietime.steps.arguments import add_path, add_settings
 from stietime.steps.find_neighbourhoods import distances_of, fields_of, labels_of, positions_of
-from stietime.tissue import co_occurrence, cross_k, nearest
+from stietime.tissue.pairs import co_occurrence, cross_k, nearest
 
 if TYPE_CHECKING:
     import argparse

@@ -1,0 +1,1 @@
+"""Which cells or spots are neighbours, and pairs within a distance."""

@@ -1,0 +1,1 @@
+"""Which types of cells are near each other, and how sure that is."""

@@ -1,0 +1,1 @@
+"""Which cells and spots of a section can be used."""

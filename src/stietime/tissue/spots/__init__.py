@@ -1,0 +1,1 @@
+"""Types, scores and genes of spots that hold several cells."""

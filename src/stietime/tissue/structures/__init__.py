@@ -1,0 +1,1 @@
+"""Aggregates of lymphocytes, and niches shared between sections."""
