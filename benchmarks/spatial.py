@@ -7,22 +7,22 @@ that a quick run never replaces measured results.
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from benchmarks import spatial_pairs, spatial_scale, spatial_spots, spatial_structure
 from benchmarks.pages import between_marks, figures_as_markdown
-from benchmarks.record import QUICK_RESULTS, RESULTS, show_figures, write_figures
+from benchmarks.parts import Benchmark, Part
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PACKAGES: Final = ("stietime", "squidpy", "anndata", "numpy", "scipy", "numba")
-DOCS: Final = Path(__file__).parent.parent / "docs" / "spatial.md"
-PARTS: Final = (
-    spatial_pairs,
-    spatial_scale,
-    spatial_structure,
-    spatial_spots,
-)
+PARTS: Final[dict[str, Part]] = {
+    "pairs": spatial_pairs.figures,
+    "scale": spatial_scale.figures,
+    "structure": spatial_structure.figures,
+    "spots": spatial_spots.figures,
+}
 
 
 def document(text: str, folder: Path) -> str:
@@ -38,22 +38,8 @@ def document(text: str, folder: Path) -> str:
     return between_marks(text, "spatial", figures_as_markdown(folder / "spatial.tsv", ["ratio", "seed"]))
 
 
-def main() -> None:
-    """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--quick", action="store_true", help="small cases only; the documents stay")
-    parser.add_argument("--only", nargs="*", default=None, help="parts by name; the documents stay")
-    arguments = parser.parse_args()
-    parts = {part.__name__.rpartition("spatial_")[2]: part for part in PARTS}
-    chosen = [parts[name] for name in arguments.only or parts]
-    complete = not (arguments.quick or arguments.only)
-    folder = RESULTS if complete else QUICK_RESULTS
-    figures = [figure for part in chosen for figure in part.figures(quick=arguments.quick)]
-    path = write_figures("spatial", figures, PACKAGES, folder)
-    if complete:
-        DOCS.write_text(document(DOCS.read_text(encoding="utf-8"), folder), encoding="utf-8")
-    show_figures(figures, path)
+BENCHMARK: Final = Benchmark("spatial", PARTS, PACKAGES, document)
 
 
 if __name__ == "__main__":
-    main()
+    BENCHMARK.run(__doc__ or "")

@@ -8,31 +8,28 @@ measured results.
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
 from benchmarks import statistics_clones, statistics_demo, statistics_null, statistics_speed
 from benchmarks.pages import as_markdown, between_marks, figures_as_markdown
-from benchmarks.record import QUICK_RESULTS, RESULTS, show_figures, write_figures
+from benchmarks.parts import Benchmark, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from benchmarks.record import Figure
+    from pathlib import Path
 
 PACKAGES: Final = ("stietime", "numpy", "scipy", "pandas")
-DOCS: Final = Path(__file__).parent.parent / "docs" / "statistics.md"
-PARTS: Final[dict[str, Callable[..., list[Figure]]]] = {
+PARTS: Final[dict[str, Part]] = {
     "pairs_of_pbmc": statistics_null.pairs_of_pbmc,
     "pairs_of_lung": statistics_null.pairs_of_lung,
+    "pairs_of_t_cells": statistics_null.pairs_of_t_cells,
     "groups": statistics_null.groups,
     "demo": statistics_demo.figures,
     "speed": statistics_speed.figures,
     "clones": statistics_clones.figures,
 }
+UNTIMED: Final = frozenset(PARTS) - {"speed"}
 
 
 def document(text: str, folder: Path) -> str:
@@ -58,21 +55,8 @@ def document(text: str, folder: Path) -> str:
     return between_marks(text, "statistics", listed)
 
 
-def main() -> None:
-    """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--quick", action="store_true", help="small cases only; the documents stay")
-    parser.add_argument("--only", nargs="*", choices=PARTS, default=None, help="parts; the documents stay")
-    arguments = parser.parse_args()
-    complete = not (arguments.quick or arguments.only)
-    folder = RESULTS if complete else QUICK_RESULTS
-    figures = [figure for name in arguments.only or PARTS for figure in PARTS[name](quick=arguments.quick)]
-    name = "statistics" if complete else "-".join(["statistics", *(arguments.only or ["quick"])])
-    path = write_figures(name, figures, PACKAGES, folder)
-    if complete:
-        DOCS.write_text(document(DOCS.read_text(encoding="utf-8"), folder), encoding="utf-8")
-    show_figures(figures, path)
+BENCHMARK: Final = Benchmark("statistics", PARTS, PACKAGES, document, UNTIMED)
 
 
 if __name__ == "__main__":
-    main()
+    BENCHMARK.run(__doc__ or "")

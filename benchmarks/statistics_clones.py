@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 import pandas as pd
 
-from benchmarks.public_data import DATA, not_found
+from benchmarks.public_data import not_found
 from benchmarks.record import Figure
+from benchmarks.statistics_cohorts import ZHANG
 from stietime import names
 from stietime.cohort.clonotypes.contrasts import clone_contrasts
 from stietime.cohort.clonotypes.kinds import FOLLOWED
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-ZHANG: Final = DATA / "zhang2018_crc_tcell_labels_blood_normal_tumor" / "example.cloneDat.Zhang2018.txt"
 CASE: Final = "Zhang 2018: T cells of 12 patients with colorectal cancer"
 PLACES: Final = {"P": names.STIE, "T": names.TIME, "N": names.NORMAL}
 EFFECTOR, EXHAUSTED, TREG = "CD8_C03-CX3CR1", "CD8_C07-LAYN", "CD4_C12-CTLA4"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks import spatial, spatial_pairs
+from benchmarks import parts, spatial, spatial_pairs
 
 
 def test_tissue_has_the_density_of_real_fields_and_places_that_single_precision_holds():
@@ -17,8 +17,8 @@ def test_tissue_has_the_density_of_real_fields_and_places_that_single_precision_
 
 
 def test_every_part_gives_figures_and_the_page_shows_them():
-    assert all(callable(part.figures) for part in spatial.PARTS)
-    page = spatial.DOCS.read_text(encoding="utf-8")
+    assert all(callable(part) for part in spatial.PARTS.values())
+    page = (parts.PAGES / "spatial.md").read_text(encoding="utf-8")
     assert "<!-- spatial -->" in page
     assert "<!-- end of spatial -->" in page
 

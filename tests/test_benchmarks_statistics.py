@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from benchmarks.statistics_cohorts import Model, draw_cohort, true_log_odds
 from benchmarks.statistics_demo import planted
-from benchmarks.statistics_null import default_test
+from benchmarks.statistics_null import Found, default_test
 from benchmarks.statistics_peers import PEERS, quasi_binomial, wilcoxon
 from scipy import stats
 
@@ -75,3 +75,15 @@ def test_planted_contrasts_of_the_demo_have_the_signs_of_its_design():
     assert len(truth) == 15
     assert truth["stie_vs_time", "texp"] == pytest.approx(np.log(0.05 / 0.95) - np.log(0.24 / 0.76))
     assert truth["after_vs_before:TIME", "treg"] < 0
+
+
+def test_power_at_equal_size_uses_the_largest_p_that_keeps_the_size():
+    rng = np.random.default_rng(3)
+    uniform, halves = rng.random((1000, 1)), rng.integers(1, 21, (1000, 1)) / 20
+    null = Found({"smooth": uniform, "steps": halves, "never": np.full((1000, 1), np.nan)}, uniform, uniform)
+    assert null.cuts("smooth")[0] == pytest.approx(0.05, abs=0.015)
+    for method in null.p:
+        assert np.mean(null.p[method] <= null.cuts(method)) <= 0.05
+    # one p more would be too many
+    cut = null.cuts("steps")[0]
+    assert np.mean(halves <= cut + 0.05) > 0.05
