@@ -30,7 +30,7 @@ check: $(READY) ## style, types, workflow lint
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakemake --lint
 
 unit: $(READY) ## tests, among them the workflow end to end
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pytest -n $(CORES) --dist loadfile --durations 15
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder --durations 15
 
 benchmark-quality: $(READY) ## measure quality control beside the peers (QUICK=1 for small cases)
 	PYTHONPATH=. $(BIN)/python -m benchmarks.quality $(if $(QUICK),--quick)

@@ -16,6 +16,16 @@ numba_config.reload_config()
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items):
+    """Start the files with the longest tests first, so that no worker ends with one alone."""
+    rank = {}
+    for item in items:
+        marks = {mark.name for mark in item.iter_markers()}
+        own = 0 if "slurm" in marks else 1 if "slow" in marks else 2
+        rank[item.path] = min(rank.get(item.path, own), own)
+    items.sort(key=lambda item: rank[item.path])
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Folder of the real public data; tests fail without it where STIETIME_REQUIRE_DATA is 1."""
