@@ -43,7 +43,9 @@ def test_the_folder_is_complete(folder):
         output_dir=str(folder), n_patients=2, n_cells_per_sample=60, n_sections=1, n_cells_per_section=200
     )
     files = {path.name for path in folder.iterdir()}
-    assert files == {"samples.tsv", "config.yaml", "truth.tsv", *(f"{name}.h5ad" for name in sheet["sample"])}
+    receptors = {f"{name}_airr.tsv" for name in sheet.loc[sheet["modality"] == "cells", "sample"]}
+    counts = {f"{name}.h5ad" for name in sheet["sample"]}
+    assert files == {"samples.tsv", "config.yaml", "truth.tsv", *counts, *receptors}
 
 
 def test_the_sheet_passes_the_pipelines_own_checks(folder):

@@ -58,6 +58,7 @@ rule check_simulation:
         quality=PLAN.each_sample("quality"),
         cells=OUT.cells,
         embedding=OUT.embedding,
+        clonotypes=OUT.clonotypes,
         section_counts=PLAN.each_section("section_counts"),
         architecture=PLAN.each_section("architecture"),
     output:
@@ -66,8 +67,8 @@ rule check_simulation:
         OUT.log("check_simulation"),
     shell:
         "stietime step check-simulation --truth {input.truth:q} --counts {input.counts:q} --quality"
-        " {input.quality:q} --cells {input.cells:q} --embedding {input.embedding:q} --section-counts"
-        " {input.section_counts:q} --architecture {input.architecture:q} --output {output.planted:q} 2> {log:q}"
+        " {input.quality:q} --cells {input.cells:q} --embedding {input.embedding:q} --clonotypes"
+        " {input.clonotypes:q} --section-counts {input.section_counts:q} --architecture {input.architecture:q} --output {output.planted:q} 2> {log:q}"
 
 
 rule export:

@@ -57,13 +57,16 @@ def _chosen(arguments: argparse.Namespace) -> Simulation:
 
 def _write_samples(options: Simulation, folder: Path) -> list[pd.DataFrame]:
     from stietime.simulate.cohort import design, simulate_sample
-    from stietime.simulate.folder import sample_truth
+    from stietime.simulate.folder import receptor_file, sample_truth
+    from stietime.simulate.receptors import airr_table
 
     truth = []
     for sample in design(options.n_patients):
         cells = simulate_sample(sample, options.n_cells_per_sample, options.seed)
         storage.write_cells(cells, folder / f"{sample.name}.h5ad")
-        truth.append(sample_truth(cast("pd.DataFrame", cells.obs), sample, options.seed))
+        obs = cast("pd.DataFrame", cells.obs)
+        storage.write_table(airr_table(obs, sample, options.seed), folder / receptor_file(sample.name))
+        truth.append(sample_truth(obs, sample, options.seed))
     return truth
 
 

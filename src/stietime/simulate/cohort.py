@@ -11,6 +11,7 @@ import pandas as pd
 
 from stietime import names
 from stietime.simulate import counts as droplet_counts
+from stietime.simulate.receptors import T_CELL, clones_of
 from stietime.simulate.reference import Reference, named_rng, read_composition, reference
 
 if TYPE_CHECKING:
@@ -236,8 +237,8 @@ def simulate_sample(
     -------
     AnnData: X int32 CSR counts (cells x genes), var index gene symbols, var ambient_share (the planted
     ambient profile, sums to 1), obs index barcodes, obs true_lineage, true_cell_type, true_state, true_kind
-    (cell, doublet, dying), true_population, true_partner, the population of the other cell of a doublet, and
-    true_ambient_umi, the expected UMI of ambient RNA.
+    (cell, doublet, dying), true_population, true_partner, the population of the other cell of a doublet,
+    true_ambient_umi, the expected UMI of ambient RNA, and of T cells true_clone and true_partner_clone.
     """
     source = reference()
     rng = named_rng(seed, "cells", sample.name)
@@ -253,9 +254,19 @@ def simulate_sample(
     matrix = droplet_counts.draw_counts(rng, droplets, profiles, ambient, source)
     obs = truth_of(droplets, source.populations).assign(true_ambient_umi=droplets.ambient)
     obs.index = droplet_counts.barcodes(rng, n_cells)
+    obs = _with_clones(obs, sample, seed, source.populations["lineage"])
     cells = droplet_counts.as_anndata(matrix, obs, source.genes)
     cells.var["ambient_share"] = ambient
     return cells
+
+
+def _with_clones(obs: pd.DataFrame, sample: Sample, seed: int, lineages: pd.Series) -> pd.DataFrame:
+    """Give T cells their clones, and doublets that of their other cell."""
+    populations = obs[["true_population", "true_partner"]].to_numpy(dtype=object).T
+    is_t_cell = np.isin(populations, lineages.index[lineages == T_CELL].to_numpy(dtype=object))
+    clones = clones_of(np.where(is_t_cell, populations, "").ravel(), sample, seed)
+    own, partner = clones.reshape(2, -1)
+    return obs.assign(true_clone=own, true_partner_clone=partner)
 
 
 def simulate_cells(n_cells: int = 500, seed: int = 1, environment: Environment = "TIME") -> ad.AnnData:

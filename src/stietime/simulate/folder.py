@@ -47,7 +47,13 @@ def _row(
         "timepoint": timepoint,
         "treatment": "immunotherapy",
         "response": "",
+        "receptors": f"{output_dir}/{receptor_file(sample)}" if modality == names.CELLS else "",
     }
+
+
+def receptor_file(sample: str) -> str:
+    """Name the file of a sample's T-cell receptors."""
+    return f"{sample}_airr.tsv"
 
 
 def sample_sheet(n_patients: int, n_sections: int, output_dir: str) -> pd.DataFrame:

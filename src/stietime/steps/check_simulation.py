@@ -11,6 +11,7 @@ from stietime import names, storage
 from stietime.errors import InputError
 from stietime.simulate import checks, state_checks
 from stietime.simulate.checks import COLUMNS, Record, record
+from stietime.simulate.clone_checks import CLONES, clone_records
 from stietime.simulate.embedding_checks import embedding_records
 from stietime.steps.arguments import add_optional_paths, add_path, add_paths
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TRUE_NAMES = ("lineage", "cell_type", "state", "kind", "partner")
+CLONE_COLUMNS = ("patient", "entity", "index", "value", "timepoint", "environment", "other")
 TRUE_COLUMNS = tuple(f"{names.SOURCE_PREFIX}true_{name}" for name in TRUE_NAMES)
 SAMPLE_EXCLUDED = "sample_excluded"
 NOT_IMMUNE = ("epithelial", "fibroblast", "pericyte", "endothelial", "erythroid", "platelet")
@@ -34,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_paths(parser, "--quality", "quality.parquet of every sample, in the same order")
     add_path(parser, "--cells", "cells.parquet of the cohort")
     add_path(parser, "--embedding", "embedding.parquet of the cohort")
+    add_optional_paths(parser, "--clonotypes", "clonotypes.tsv of the cohort")
     add_optional_paths(parser, "--section-counts", "counts.h5ad of every section")
     add_optional_paths(parser, "--architecture", "architecture.tsv of every section, in the same order")
     add_path(parser, "--output", "table of checks to write (TSV)")
@@ -73,6 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
         *checks.quality_records(table.assign(**{names.KEEP: passed})),
         *checks.annotation_records(table),
         *checks.state_call_records(table),
+        *_clone_records(table, arguments.clonotypes),
         *_embedding_records(arguments.embedding, obs, table),
         *_section_records(truth, arguments.section_counts, arguments.architecture),
     ]
@@ -119,6 +123,15 @@ def _read_truth(path: Path) -> pd.DataFrame:
         what = f"the counts hold no truth: {', '.join(missing)} missing"
         raise InputError(what, path, "use this step on cohorts of `stietime simulate` only")
     return obs
+
+
+def _clone_records(table: pd.DataFrame, paths: Sequence[Path]) -> Iterator[Record]:
+    """Compare the clones, where the run followed them."""
+    for path in paths:
+        if CLONES not in table.columns:
+            what = f"the counts hold no truth: {names.SOURCE_PREFIX}{CLONES} missing"
+            raise InputError(what, path, "simulate the cohort anew and run again")
+        yield from clone_records(table, storage.read_table(path, CLONE_COLUMNS))
 
 
 def _embedding_records(path: Path, obs: pd.DataFrame, table: pd.DataFrame) -> Iterator[Record]:
