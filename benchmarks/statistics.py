@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from benchmarks import statistics_clones, statistics_demo, statistics_null, statistics_speed
+from benchmarks import (
+    statistics_clones,
+    statistics_combined,
+    statistics_demo,
+    statistics_null,
+    statistics_speed,
+)
 from benchmarks.pages import as_markdown, between_marks, figures_as_markdown
 from benchmarks.record import QUICK_RESULTS, RESULTS, show_figures, write_figures
 
@@ -32,6 +38,7 @@ PARTS: Final[dict[str, Callable[..., list[Figure]]]] = {
     "demo": statistics_demo.figures,
     "speed": statistics_speed.figures,
     "clones": statistics_clones.figures,
+    "combined": statistics_combined.figures,
 }
 
 

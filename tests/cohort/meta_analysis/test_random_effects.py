@@ -23,8 +23,8 @@ def reference():
 
 def test_every_number_equals_metafor(reference):
     cases, expected = reference
-    y = cases.pivot(index="cohort", columns="case", values="yi")
-    v = cases.pivot(index="cohort", columns="case", values="vi")
+    y = cases.pivot_table(index="cohort", columns="case", values="yi")
+    v = cases.pivot_table(index="cohort", columns="case", values="vi")
     found = combine(y.to_numpy(), v.to_numpy())
     expected = expected.loc[y.columns]
     np.testing.assert_array_equal(found.n_cohorts, expected["k"])

@@ -71,8 +71,8 @@ class RandomEffects:
 def sampling_variances(se: Matrix, df: Matrix) -> Matrix:
     """Widen squared standard errors for being estimated from few patients.
 
-    v = (se t(0.975, df) / z(0.975))^2: the variance with which the normal 95 % interval of a cohort is as wide
-    as its own t interval. The usual methods take v as known; without this a cohort of four pairs whose
+    v = (se t(0.975, df) / z(0.975))^2: the variance with which the normal 95 % interval of a cohort is as
+    wide as its own t interval. The usual methods take v as known; without this a cohort of four pairs whose
     variance is low by chance would rule the others, and Q would be too large by about df / (df - 2).
 
     Parameters
@@ -87,10 +87,10 @@ def combine(estimates: Matrix, variances: Matrix) -> RandomEffects:
     """Combine the estimates of cohorts by random effects.
 
     The variance between cohorts solves Q(tau2) = k - 1 (Paule and Mandel), where Q is the sum of
-    (y - mean)^2 / (v + tau2), and is 0 where Q(0) is below. The interval is Knapp and Hartung's (that of Sidik
-    and Jonkman) with the modification that it is never narrower than without their factor: with this tau2 the
-    factor Q(tau2) / (k - 1) is 1 by definition, or below 1 where tau2 is 0, and then is taken as 1. What
-    remains is estimate +- t(k - 1) / sqrt(sum of weights), never narrower than the common-effect interval.
+    (y - mean)^2 / (v + tau2), and is 0 where Q(0) is below. The interval is that of Hartung and Knapp and of
+    Sidik and Jonkman, modified so that their factor never narrows it: with this tau2 the factor
+    Q(tau2) / (k - 1) is 1 by definition, or below 1 where tau2 is 0, and then is taken as 1. What remains is
+    estimate +- t(k - 1) / sqrt(sum of weights), never narrower than the common-effect interval.
 
     Parameters
     ----------
