@@ -58,7 +58,7 @@ class Intervals:
 
     def found(self, among: np.ndarray) -> float:
         """Share of intervals of some types that do not hold 0."""
-        return float((np.abs(self.estimate) > self.half)[:, among].mean())
+        return float((np.abs(self.estimate) > self.half)[:, among][self.tested[:, among]].mean())
 
 
 def modified(y: Array, se: Array, df: Array) -> tuple[Array, Array]:

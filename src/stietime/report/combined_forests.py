@@ -1,4 +1,4 @@
-"""Forest plots of combined effects: the called states, and what claims rest on."""
+"""Forest plots of combined effects: the states of the reviews, and what claims rest on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST_ENTITIES = 6  # in one figure
 def forests(
     contrasts: pd.DataFrame, rows: pd.DataFrame, claims: pd.DataFrame, sources: Sequence[Link]
 ) -> list[Block]:
-    """Draw what was combined, contrast by contrast: called states first, then what claims rest on.
+    """Draw what was combined, contrast by contrast: the reviews' states first, then what claims rest on.
 
     Parameters
     ----------
@@ -57,12 +57,12 @@ def _of_kind(
         return
     claims = [weighed.get(tuple(key), "") for key in part[ENTITY].itertuples(index=False)]
     part = part.assign(claims=claims)
-    states = part[part["entity"].isin(names.CALLED_STATES) & (part["kind"] == "cell_fraction")]
-    with_claims = part[(part["claims"] != "") & ~part.index.isin(states.index)].sort_values(
-        "p", kind="stable"
-    )
-    groups = {"called states": states, "what claims rest on": with_claims}
-    if states.empty and with_claims.empty:
+    fractions = part["kind"] == "cell_fraction"
+    states = part[part["entity"].isin(names.STATES) & fractions]
+    further = part["entity"].isin(names.CALLED_STATES) & fractions
+    others = part[((part["claims"] != "") | further) & ~part.index.isin(states.index)]
+    groups = {"the states of the reviews": states, "what claims rest on, and further states": others}
+    if states.empty and others.empty:
         groups = {"no claim rests on these": part}
     for group, chosen in groups.items():
         if len(chosen):
