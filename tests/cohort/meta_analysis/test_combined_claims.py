@@ -39,11 +39,11 @@ def weighed(entity, verdict, reason, contrast=BLOOD, kind="cell_fraction"):
     return (verdict, reason, contrast, kind, entity)
 
 
-def three(effect, *, se=0.2, entity="nk", claim=NK, verdict="supported", reason="same direction"):
-    return [
-        cohort(name, row(entity, effect, se=se, df=30.0), **{claim: weighed(entity, verdict, reason)})
-        for name in "abc"
-    ]
+def three(effect, *, se=0.2, entity="nk", claim=NK, verdict="supported", reason="same direction", apart=0.2):
+    """Make three cohorts whose effects lie apart."""
+    own = weighed(entity, verdict, reason)
+    effects = {"a": effect - apart, "b": effect, "c": effect + apart}
+    return [cohort(name, row(entity, one, se=se, df=30.0), **{claim: own}) for name, one in effects.items()]
 
 
 def test_cohorts_that_agree_support_a_claim():
@@ -77,14 +77,22 @@ def test_cohorts_that_contradict_each_other_leave_it_open():
 
 def test_unchanged_is_shown_by_equivalence():
     claims = combined(
-        *three(0.02, se=0.05, entity="neutrophil", claim=NEUTROPHIL, verdict="supported", reason="equivalent")
+        *three(
+            0.02,
+            se=0.05,
+            apart=0.02,
+            entity="neutrophil",
+            claim=NEUTROPHIL,
+            verdict="supported",
+            reason="equivalent",
+        )
     )
     found = of(claims, NEUTROPHIL)
     assert (found["verdict"], found["reason"]) == ("supported", "equivalent")
     wide = combined(
         *three(
             0.02,
-            se=0.4,
+            se=0.6,
             entity="neutrophil",
             claim=NEUTROPHIL,
             verdict="inconclusive",
@@ -95,7 +103,7 @@ def test_unchanged_is_shown_by_equivalence():
 
 
 def test_two_cohorts_decide_here_but_not_for_the_next():
-    found = of(combined(*three(1.0)[:2]), NK)
+    found = of(combined(*three(1.0, apart=0.4)[:2]), NK)
     assert found["verdict"] == "inconclusive"
     assert found["verdict_here"] == "supported"
 

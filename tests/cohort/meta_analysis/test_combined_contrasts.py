@@ -63,9 +63,10 @@ def test_equal_cohorts_without_heterogeneity_give_the_formula():
     found = table.loc[("stie_vs_time", "cell_fraction", "nk")]
     wide = se * stats.t.ppf(0.975, df) / stats.norm.ppf(0.975)
     assert found["estimate"] == pytest.approx(1.0)
-    assert found["se"] == pytest.approx(wide / np.sqrt(3))
-    assert found["ci_high"] == pytest.approx(1 + stats.t.ppf(0.975, 2) * wide / np.sqrt(3))
-    assert found["p"] == pytest.approx(2 * stats.t.sf(np.sqrt(3) / wide, 2))
+    assert found["se"] == pytest.approx(0, abs=1e-12)  # they agree by construction
+    assert found["se_normal"] == pytest.approx(wide / np.sqrt(3))
+    assert found["ci_high"] == pytest.approx(1 + stats.norm.ppf(0.975) * wide / np.sqrt(3))
+    assert found["p"] == pytest.approx(2 * stats.norm.sf(np.sqrt(3) / wide))
     assert found["prediction_high"] == pytest.approx(1 + stats.t.ppf(0.975, 1) * wide / np.sqrt(3))
     assert found["common_high"] == pytest.approx(1 + 1.959964 * wide / np.sqrt(3))
     assert (found["tau2"], found["i2"]) == (0, 0)

@@ -28,7 +28,7 @@ def test_every_number_equals_metafor(reference):
     found = combine(y.to_numpy(), v.to_numpy())
     expected = expected.loc[y.columns]
     np.testing.assert_array_equal(found.n_cohorts, expected["k"])
-    assert len(expected.columns) == 19
+    assert len(expected.columns) == 20
     for column in expected.columns.drop("k"):
         np.testing.assert_allclose(
             getattr(found, column), expected[column], rtol=1e-9, atol=1e-9, err_msg=column
@@ -54,10 +54,19 @@ def test_the_interval_is_never_narrower_than_that_of_a_common_effect():
     for k in (2, 3, 7):
         variances = rng.gamma(1, 1, (k, 2000)) + 1e-3
         found = combine(rng.normal(0, rng.gamma(1, 1, 2000), (k, 2000)), variances)
-        assert (found.se >= found.common_se * (1 - 1e-12)).all()
+        assert (found.se_normal >= found.common_se * (1 - 1e-12)).all()
+        assert ((found.p <= 0.05) == (np.sign(found.ci_low) == np.sign(found.ci_high))).all()
         assert (found.ci_high - found.ci_low >= 2 * 1.959 * found.common_se).all()
         if k > 2:
             assert (found.prediction_high >= found.ci_high - 1e-9).all()
+
+
+def test_equal_estimates_fall_back_on_the_normal_interval():
+    for effect, p in ((0.5, 2 * stats.norm.sf(0.5 / np.sqrt(0.05))), (0.0, 1.0)):
+        found = combine(np.full((2, 1), effect), np.full((2, 1), 0.1))
+        assert found.se[0] == 0
+        assert found.p[0] == pytest.approx(p)
+        assert found.ci_high[0] == pytest.approx(effect + 1.959964 * np.sqrt(0.05))
 
 
 def test_cohorts_without_an_estimate_are_as_if_they_were_not_there():

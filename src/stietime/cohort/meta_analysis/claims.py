@@ -10,7 +10,7 @@ import pandas as pd
 
 from stietime import names
 from stietime.cohort import contrasts, verdicts
-from stietime.cohort.meta_analysis.tables import COMBINED, ENTITY, NOT_TESTABLE
+from stietime.cohort.meta_analysis.tables import COMBINED, ENTITY, METHOD, NOT_TESTABLE
 from stietime.cohort.samples import CANCER
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stietime.cohort.verdicts import Margins
 
 PAN_CANCER: Final = "pan_cancer"
+NO_SPREAD: Final = 1e-300  # of cohorts with equal estimates
 NUMBERS: Final = (
     *("estimate", "ci_low", "ci_high", "p", "q", "tau2", "i2", "p_heterogeneity"),
     *(
@@ -146,7 +147,7 @@ def _weigh(claim: Row, row: Row | None, own: dict[str, Row], alpha: float, margi
         margin = margins.of(row["kind"])
         tested = row | {"status": contrasts.CONFOUNDED if row["n_confounded"] else contrasts.TESTED}
         direction = _direction(claim, own)
-        reason = verdicts.judge(direction, tested, alpha=alpha, margin=margin)
+        reason = verdicts.judge(direction, _wider(tested, margin), alpha=alpha, margin=margin)
         if status == COMBINED:
             fixed = {"estimate": row["common_estimate"], "se": row["common_se"], "df": np.inf}
             here = verdicts.judge(
@@ -172,6 +173,15 @@ def _weigh(claim: Row, row: Row | None, own: dict[str, Row], alpha: float, margi
         "detail": detail,
         **{name: row[key] if row else "" for name, key in texts.items()},
     }
+
+
+def _wider(row: Row, margin: float) -> Row:
+    """Give a combined row the standard error and df that show less equivalence; q is of the larger p."""
+    if row["method"] != METHOD:
+        return row
+    pairs = ((max(row["se"], NO_SPREAD), row["df"]), (row["se_normal"], np.inf))
+    se, df = max(pairs, key=lambda pair: verdicts.equivalence_p(row["estimate"], pair[0], pair[1], margin))
+    return row | {"se": se, "df": df}
 
 
 def _verdict(reason: str) -> str:

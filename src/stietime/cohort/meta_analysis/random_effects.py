@@ -15,6 +15,7 @@ Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 
 LEVEL: Final = 0.95
+NORMAL: Final = float(ndtri(0.5 + LEVEL / 2))
 ROUNDS: Final = 120  # of halving
 FEWEST_TO_PREDICT: Final = 3  # cohorts
 
@@ -26,9 +27,11 @@ class RandomEffects:
     Parameters
     ----------
     estimate, se, df
-        Mean effect over the cohorts that could have been, its standard error, and k - 1.
+        Mean effect over the cohorts that could have been, its standard error after Hartung and Knapp, k - 1.
+    se_normal
+        The plain standard error, to which the normal distribution belongs.
     ci_low, ci_high, p
-        By the t distribution with k - 1 degrees of freedom.
+        By t with k - 1 degrees of freedom or by the normal distribution, whichever is wider.
     tau2, tau2_low, tau2_high
         Variance between cohorts (Paule and Mandel), and its interval (Q-profile).
     i2, i2_low, i2_high
@@ -48,6 +51,7 @@ class RandomEffects:
     estimate: Vector
     se: Vector
     df: Vector
+    se_normal: Vector
     ci_low: Vector
     ci_high: Vector
     p: Vector
@@ -80,7 +84,7 @@ def sampling_variances(se: Matrix, df: Matrix) -> Matrix:
     se, df
         Standard errors and their degrees of freedom, which may be infinite.
     """
-    return np.asarray((se * t_quantile(0.5 + LEVEL / 2, df) / ndtri(0.5 + LEVEL / 2)) ** 2)
+    return np.asarray((se * t_quantile(0.5 + LEVEL / 2, df) / NORMAL) ** 2)
 
 
 def combine(estimates: Matrix, variances: Matrix) -> RandomEffects:
@@ -88,9 +92,9 @@ def combine(estimates: Matrix, variances: Matrix) -> RandomEffects:
 
     The variance between cohorts solves Q(tau2) = k - 1 (Paule and Mandel), where Q is the sum of
     (y - mean)^2 / (v + tau2), and is 0 where Q(0) is below. The interval is that of Hartung and Knapp and of
-    Sidik and Jonkman, modified so that their factor never narrows it: with this tau2 the factor
-    Q(tau2) / (k - 1) is 1 by definition, or below 1 where tau2 is 0, and then is taken as 1. What remains is
-    estimate +- t(k - 1) / sqrt(sum of weights), never narrower than the common-effect interval.
+    Sidik and Jonkman: estimate +- t(k - 1) sqrt(Q(tau2) / (k - 1) / sum of weights). Where estimates agree by
+    chance it is too narrow; so it is never narrower than the normal interval of the same estimate, which is
+    never narrower than the common-effect interval. p is the larger of both for the same reason.
 
     Parameters
     ----------
@@ -100,7 +104,8 @@ def combine(estimates: Matrix, variances: Matrix) -> RandomEffects:
     References
     ----------
     Paule, Mandel 1982, J Res Natl Bur Stand 87:377. Hartung, Knapp 2001, Stat Med 20:3875; Sidik, Jonkman
-    2002, Stat Med 21:3153. Roever, Knapp, Friede 2015, BMC Med Res Methodol 15:99 (the modification).
+    2002, Stat Med 21:3153. Wiksten, Ruecker, Schwarzer 2016, Stat Med 35:2503; Jackson et al. 2017, Stat Med
+    36:3923 (never narrower than without).
     Viechtbauer 2007, Stat Med 26:37 (Q-profile). Higgins, Thompson 2002, Stat Med 21:1539 (I2). Higgins,
     Thompson, Spiegelhalter 2009, J R Stat Soc A 172:137 (prediction).
     """
@@ -116,18 +121,21 @@ def combine(estimates: Matrix, variances: Matrix) -> RandomEffects:
     tau2_low, tau2_high = (_solve(y, inverse, chdtri(df, chance)) for chance in (tail, 1 - tail))
     weights = _weights(inverse, tau2)
     total = np.where(several, weights.sum(axis=0), np.nan)
-    estimate, se = (weights * y).sum(axis=0) / total, 1 / np.sqrt(total)
-    half = t_quantile(0.5 + LEVEL / 2, df) * se
+    estimate, se_normal = (weights * y).sum(axis=0) / total, 1 / np.sqrt(total)
+    se = np.sqrt(_q(y, inverse, tau2) / df) * se_normal
+    half = np.fmax(t_quantile(0.5 + LEVEL / 2, df) * se, NORMAL * se_normal)
+    with np.errstate(divide="ignore", invalid="ignore"):  # estimates that are all equal have no spread
+        p = np.fmax(two_sided_p(estimate / se, df), 2 * ndtr(-np.abs(estimate / se_normal)))
     typical = _typical_variance(inverse, df)
     i2, i2_low, i2_high = (between / (between + typical) for between in (tau2, tau2_low, tau2_high))
     q = _q(y, inverse, np.zeros(len(n)))
     ahead = t_quantile(0.5 + LEVEL / 2, np.where(n >= FEWEST_TO_PREDICT, n - 2.0, np.nan))
-    ahead = ahead * np.sqrt(tau2 + se**2)
+    ahead = ahead * np.sqrt(tau2 + se_normal**2)
     precision = np.where(several, inverse.sum(axis=0), np.nan)
     common, common_se = (inverse * y).sum(axis=0) / precision, 1 / np.sqrt(precision)
     return RandomEffects(
         estimate=estimate, se=se, df=df, ci_low=estimate - half, ci_high=estimate + half,
-        p=two_sided_p(estimate / se, df), tau2=tau2, tau2_low=tau2_low, tau2_high=tau2_high,
+        p=p, se_normal=se_normal, tau2=tau2, tau2_low=tau2_low, tau2_high=tau2_high,
         i2=i2, i2_low=i2_low, i2_high=i2_high, q_heterogeneity=np.where(several, q, np.nan),
         p_heterogeneity=chdtrc(df, q), prediction_low=estimate - ahead, prediction_high=estimate + ahead,
         common_estimate=common, common_se=common_se, common_p=2 * ndtr(-np.abs(common / common_se)),

@@ -9,7 +9,12 @@ import pandas as pd
 
 from stietime.cohort.contrasts import CONFOUNDED, TESTED
 from stietime.cohort.effects import false_discovery_rates
-from stietime.cohort.meta_analysis.random_effects import RandomEffects, combine, sampling_variances
+from stietime.cohort.meta_analysis.random_effects import (
+    NORMAL,
+    RandomEffects,
+    combine,
+    sampling_variances,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +29,7 @@ NOT_TESTABLE: Final = "not testable"
 MEASURED_OTHERWISE: Final = "measured otherwise"
 NO_ROW: Final = "no such row"
 
-NORMAL_975: Final = 1.959963984540054
-METHOD: Final = "random effects (Paule-Mandel), modified Hartung-Knapp, t with k - 1 df"
+METHOD: Final = "random effects (Paule-Mandel), Hartung-Knapp t with k - 1 df, never narrower than normal"
 ENTITY: Final = ["contrast", "kind", "entity"]
 OWN: Final = (
     "estimate",
@@ -59,7 +63,7 @@ HETEROGENEITY: Final = (
 COLUMNS: Final = (
     *(*ENTITY, "n_cohorts", "n_patients", "estimate", "ci_low", "ci_high", "p", "q"),
     *(*HETEROGENEITY, "method", "status", "note"),
-    *("se", "df", "n_up", "n_left_out", "n_confounded"),
+    *("se", "df", "se_normal", "n_up", "n_left_out", "n_confounded"),
     *("common_estimate", "common_se", "common_low", "common_high", "common_p", "common_q"),
     *("n_pairs", "cohorts", "parent", "design", "environment", "cancer", "treatment"),
 )
@@ -166,10 +170,10 @@ def combine_rows(rows: pd.DataFrame, questions: Sequence[Question]) -> tuple[pd.
 
 
 def _numbers(found: RandomEffects) -> pd.DataFrame:
-    half = NORMAL_975 * found.common_se
+    half = NORMAL * found.common_se
     columns = {
         name: getattr(found, name)
-        for name in (*HETEROGENEITY, "estimate", "se", "df", "ci_low", "ci_high", "p")
+        for name in (*HETEROGENEITY, "estimate", "se", "df", "se_normal", "ci_low", "ci_high", "p")
     }
     columns |= {
         name: getattr(found, name) for name in ("n_cohorts", "common_estimate", "common_se", "common_p")
