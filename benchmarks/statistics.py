@@ -1,9 +1,9 @@
 """Tests between patients: level, false discovery, power and coverage beside peers; planted cohorts; speed.
 
 `make benchmark-statistics` runs everything in about half an hour on one core and writes
-`benchmarks/results/statistics.tsv`, `statistics.json` and the tables of `docs/statistics.md`. With `QUICK=1`
-it takes a minute or two and writes to `results/benchmarks/` only, so that a quick run never replaces
-measured results.
+`benchmarks/results/statistics.tsv`, `statistics.json` and the tables of `docs/statistics.md` and
+`docs/meta.md`. With `QUICK=1` it takes a minute or two and writes to `results/benchmarks/` only, so that a
+quick run never replaces measured results.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 PACKAGES: Final = ("stietime", "numpy", "scipy", "pandas")
 DOCS: Final = Path(__file__).parent.parent / "docs" / "statistics.md"
+META: Final = DOCS.with_name("meta.md")
 PARTS: Final[dict[str, Callable[..., list[Figure]]]] = {
     "pairs_of_pbmc": statistics_null.pairs_of_pbmc,
     "pairs_of_lung": statistics_null.pairs_of_lung,
@@ -54,15 +55,36 @@ def document(text: str, folder: Path) -> str:
     """
     path = folder / "statistics.tsv"
     figures = pd.read_csv(path, sep="\t")
-    compared = figures[figures["peer_name"].notna()]
-    wide = compared.pivot_table(index=["metric", "case"], columns="peer_name", values="peer", sort=False)
-    wide.insert(0, "ours", compared.groupby(["metric", "case"], sort=False)["ours"].first())
-    text = between_marks(text, "peers", as_markdown(wide.reset_index()))
+    of_one = figures[~figures["case"].str.contains(statistics_combined.OF_SEVERAL)]
+    text = between_marks(text, "peers", as_markdown(beside_peers(of_one)))
     targets = folder / "targets.tsv"
     figures[figures["target"].notna()].to_csv(targets, sep="\t", index=False)
     listed = figures_as_markdown(targets, ["ratio", "seed"])
     targets.unlink()
     return between_marks(text, "statistics", listed)
+
+
+def beside_peers(figures: pd.DataFrame) -> pd.DataFrame:
+    """Set our figures beside those of every peer, one row per metric and case."""
+    compared = figures[figures["peer_name"].notna()]
+    wide = compared.pivot_table(index=["metric", "case"], columns="peer_name", values="peer", sort=False)
+    wide.insert(0, "ours", compared.groupby(["metric", "case"], sort=False)["ours"].first())
+    return wide.reset_index()
+
+
+def document_combined(text: str, path: Path) -> str:
+    """Renew the table of the page of combined cohorts from a table of figures.
+
+    Parameters
+    ----------
+    text
+        The page, with the mark `combined`.
+    path
+        `statistics.tsv`, or what `--only combined` writes.
+    """
+    figures = pd.read_csv(path, sep="\t")
+    of_several = figures[figures["case"].str.contains(statistics_combined.OF_SEVERAL)]
+    return between_marks(text, "combined", as_markdown(beside_peers(of_several)))
 
 
 def main() -> None:
@@ -78,6 +100,7 @@ def main() -> None:
     path = write_figures(name, figures, PACKAGES, folder)
     if complete:
         DOCS.write_text(document(DOCS.read_text(encoding="utf-8"), folder), encoding="utf-8")
+        META.write_text(document_combined(META.read_text(encoding="utf-8"), path), encoding="utf-8")
     show_figures(figures, path)
 
 

@@ -36,6 +36,7 @@ SHIFT: Final = 2.0
 MOST_LEVEL: Final = 0.06
 LEAST_COVERAGE: Final = 0.93
 OURS: Final = "ours"
+OF_SEVERAL: Final = " cohorts of "  # stands in the name of every case
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def figures(*, quick: bool) -> list[Figure]:
 
 def _of_case(model: Model, k: int, spread: float, runs: int, seed: int) -> list[Figure]:
     sizes = ", ".join(map(str, SIZES[:k]))
-    case = f"PBMC, {k} cohorts of {sizes} pairs, spread {spread:g}"
+    case = f"PBMC, {k}{OF_SEVERAL}{sizes} pairs, spread {spread:g}"
     null = simulate(model, k, spread, runs, seed=seed)
     shift, moved = model.shift(SHIFT)
     shifted = simulate(model, k, spread, max(1, runs // 3), seed=1000 + seed, shift=shift)
