@@ -180,6 +180,18 @@ def test_equal_names_of_patients_or_one_file_alone_are_warned_of(runs, tmp_path,
     assert "use the same names for 3 patients" in page
 
 
+def test_cohorts_without_any_contrast_give_a_page_that_says_so(tmp_path):
+    folders = [
+        folder_of(tmp_path / n, cohort(n), patients=(n,), seed=i) for i, n in enumerate(("one", "two"))
+    ]
+    assert combine(*folders, "--output", tmp_path / "all") == 0
+    assert read_table(tmp_path / "all" / "contrasts.tsv").empty
+    assert (read_table(tmp_path / "all" / "claims.tsv")["verdict"] == "not testable").all()
+    page = (tmp_path / "all" / "index.html").read_text()
+    assert "No claim can be tested in any of these cohorts" in page
+    assert "No effect was measured by two cohorts on one scale" in page
+
+
 def test_species_are_not_mixed(runs, tmp_path, capfd):
     mouse = folder_of(tmp_path / "mouse", a_cohort("mouse"), patients=("m",), species="mouse", seed=9)
     assert "different species: human, mouse" in refused(capfd, tmp_path / "all", *runs, mouse)

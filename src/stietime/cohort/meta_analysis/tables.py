@@ -143,6 +143,8 @@ def combine_rows(rows: pd.DataFrame, questions: Sequence[Question]) -> tuple[pd.
     `use` and `weight`. q is Benjamini and Hochberg's within contrast and kind, over what was combined. What
     one cohort alone can tell is given as that cohort gave it, with the status `one cohort`.
     """
+    if rows.empty:
+        return pd.DataFrame(columns=list(COLUMNS)), rows
     table = rows.drop_duplicates(ENTITY)[ENTITY].reset_index(drop=True)
     names = list(dict.fromkeys(rows["cohort"]))
     place = (
