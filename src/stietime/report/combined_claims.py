@@ -77,7 +77,8 @@ def claims_of(combined: Combined) -> list[Block]:
         (
             *(
                 (str(int(numbers.get(verdict, 0))), verdict, "over all cohorts")
-                for verdict in names.VERDICTS[:3]
+                for verdict in names.VERDICTS
+                if verdict != names.NOT_TESTABLE
             ),
             (
                 str(int(agree.get(AGREE, 0))),

@@ -88,7 +88,8 @@ def test_unchanged_is_shown_by_equivalence():
         )
     )
     found = of(claims, NEUTROPHIL)
-    assert (found["verdict"], found["reason"]) == ("supported", "equivalent")
+    assert (found["verdict"], found["reason"]) == (REASONS["equivalent"][0], "equivalent")
+    assert found["verdict_here"] == found["verdict"]
     wide = combined(
         *three(
             0.02,

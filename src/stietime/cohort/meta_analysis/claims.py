@@ -12,6 +12,7 @@ from stietime import names
 from stietime.cohort import contrasts, verdicts
 from stietime.cohort.meta_analysis.tables import COMBINED, ENTITY, METHOD, NOT_TESTABLE
 from stietime.cohort.samples import CANCER
+from stietime.cohort.verdicts import REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,7 +157,7 @@ def _weigh(claim: Row, row: Row | None, own: dict[str, Row], alpha: float, margi
         elif own[row["cohorts"]]["contrast"]:
             reason = own[row["cohorts"]]["reason"]
     else:
-        order = list(verdicts.REASONS)
+        order = list(REASONS)
         nearest = max(own, key=lambda name: order.index(own[name]["reason"]))
         reason = own[nearest]["reason"]
         detail = "; ".join(
@@ -185,7 +186,7 @@ def _wider(row: Row, margin: float) -> Row:
 
 
 def _verdict(reason: str) -> str:
-    return verdicts.REASONS[reason][0]
+    return REASONS[reason][0]
 
 
 def _direction(claim: Row, own: dict[str, Row]) -> str:
@@ -199,10 +200,10 @@ def _direction(claim: Row, own: dict[str, Row]) -> str:
 def _agreement(own: dict[str, Row]) -> Row:
     """Count the cohorts' own verdicts, and say whether those that decided agree."""
     counts = Counter(row["verdict"] for row in own.values())
-    decided = counts[names.SUPPORTED] + counts[names.CONTRADICTED]
-    both = counts[names.SUPPORTED] and counts[names.CONTRADICTED]
+    decided = {name: n for name, n in counts.items() if name not in (names.INCONCLUSIVE, names.NOT_TESTABLE)}
     result: Row = {f"n_{verdict.replace(' ', '_')}": counts[verdict] for verdict in names.VERDICTS}
-    result["cohorts_agree"] = DISAGREE if both else AGREE if decided > 1 else ""
+    several = sum(decided.values()) > 1
+    result["cohorts_agree"] = DISAGREE if len(decided) > 1 else AGREE if several else ""
     for name, row in own.items():
         result |= {f"verdict:{name}": row["verdict"], f"reason:{name}": row["reason"]}
     return result
