@@ -35,13 +35,13 @@ class Benchmark:
     Parameters
     ----------
     name
-        Name of the results, and of the page of the documents.
+        Name of the results.
     parts
         What is measured, by name, in the order of the table.
     packages
         Distributions whose versions are recorded.
-    document
-        Renews the page from a folder of results: text and folder to text.
+    documents
+        Pages of the documents by name, each with what renews it: text and folder of results to text.
     untimed
         Parts that measure no time: they share the cores, after the others, which run alone one by one.
     """
@@ -49,7 +49,7 @@ class Benchmark:
     name: str
     parts: dict[str, Part]
     packages: Sequence[str]
-    document: Callable[[str, Path], str]
+    documents: dict[str, Callable[[str, Path], str]]
     untimed: frozenset[str] = field(default=frozenset())
 
     def run(self, description: str) -> None:
@@ -71,9 +71,9 @@ class Benchmark:
         figures = self.measure(arguments.only or list(self.parts), quick=arguments.quick)
         name = self.name if complete else "-".join([self.name, *(arguments.only or ["quick"])])
         path = write_figures(name, figures, self.packages, folder)
-        if complete:
-            page = PAGES / f"{self.name}.md"
-            page.write_text(self.document(page.read_text(encoding="utf-8"), folder), encoding="utf-8")
+        for name, renewed in self.documents.items() if complete else ():
+            page = PAGES / f"{name}.md"
+            page.write_text(renewed(page.read_text(encoding="utf-8"), folder), encoding="utf-8")
         show_figures(figures, path)
 
     def measure(self, chosen: Sequence[str], *, quick: bool) -> list[Figure]:

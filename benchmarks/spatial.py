@@ -38,7 +38,7 @@ def document(text: str, folder: Path) -> str:
     return between_marks(text, "spatial", figures_as_markdown(folder / "spatial.tsv", ["ratio", "seed"]))
 
 
-BENCHMARK: Final = Benchmark("spatial", PARTS, PACKAGES, document)
+BENCHMARK: Final = Benchmark("spatial", PARTS, PACKAGES, {"spatial": document})
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def document(text: str, folder: Path) -> str:
     return between_marks(text, "states", figures_as_markdown(folder / "states.tsv", ["ratio", "seed"]))
 
 
-BENCHMARK: Final = Benchmark("states", PARTS, PACKAGES, document)
+BENCHMARK: Final = Benchmark("states", PARTS, PACKAGES, {"states": document})
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def second(*, quick):
 @pytest.fixture
 def benchmark_of_parts():
     every = {"first": first, "slow": slow, "second": second}
-    return parts.Benchmark("tried", every, ("numpy",), lambda text, _: text, frozenset({"first", "second"}))
+    return parts.Benchmark("tried", every, ("numpy",), {}, frozenset({"first", "second"}))
 
 
 def test_figures_stand_in_the_order_of_the_parts_and_timed_parts_run_in_this_process(benchmark_of_parts):

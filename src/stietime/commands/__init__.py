@@ -10,6 +10,7 @@ COMMANDS: Final = {
     "validate": "check the config, the sample sheet and every input file without running",
     "run": "run the whole chain, here or on a cluster",
     "report": "make the reports of a finished run anew",
+    "combine": "combine the results of several runs, per contrast and per claim (meta-analysis)",
     "simulate": "write a cohort with planted truth",
     "settings": "write the schema and the option table that are generated from the settings",
     "doctor": "check this installation and say what is missing",

@@ -1,0 +1,1 @@
+"""Several cohorts together: random effects per contrast and per claim."""
