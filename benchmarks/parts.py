@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from benchmarks.record import QUICK_RESULTS, RESULTS, show_figures, write_figures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from benchmarks.record import Figure
 
@@ -49,7 +49,7 @@ class Benchmark:
     name: str
     parts: dict[str, Part]
     packages: Sequence[str]
-    documents: dict[str, Callable[[str, Path], str]]
+    documents: Mapping[str, Callable[[str, Path], str]]
     untimed: frozenset[str] = field(default=frozenset())
 
     def run(self, description: str) -> None:
