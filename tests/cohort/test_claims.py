@@ -274,6 +274,18 @@ def test_power_is_that_of_statsmodels_and_of_draws():
     assert np.isnan(power_for("up", row_with(se=np.nan), alpha=0.05, margin=0.5).power)
 
 
+def test_agreement_of_patients_without_a_cell_shows_no_equivalence():
+    agreed = row_with(estimate=0.0, se=0.05, q=0.9)
+    assert judge("unchanged", agreed, alpha=0.05, margin=0.5) == reasons.EQUIVALENT
+    few = {**agreed, "counting_se": 1.0}  # as with 0 of 2 cells on either side of five patients
+    assert judge("unchanged", few, alpha=0.05, margin=0.5) == reasons.NOT_EQUIVALENT
+    assert judge("up", few, alpha=0.05, margin=0.5) == reasons.NOT_SIGNIFICANT
+    assert power_for("up", few, alpha=0.05, margin=0.5).power < 0.1
+    assert power_for("up", few, alpha=0.05, margin=0.5).detectable > 2.5
+    many = {**agreed, "counting_se": 0.01}
+    assert power_for("up", many, alpha=0.05, margin=0.5) == power_for("up", agreed, alpha=0.05, margin=0.5)
+
+
 def test_what_a_test_could_show_stands_in_every_weighed_row(full):
     weighed_rows = full[full["verdict"] != names.NOT_TESTABLE]
     columns = ["power", "detectable", "equivalence_margin", "p_equivalence"]

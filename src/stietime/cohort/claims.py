@@ -114,7 +114,7 @@ def _result(claim: Row, finding: Finding, alpha: float, margins: Margins) -> Row
         "equivalence_margin": shows.margin if shows else np.nan,
         "p_equivalence": shows.p_equivalence if shows else np.nan,
         "power": shows.power if shows else np.nan,
-        "detectable": row.get("detectable", np.nan),
+        "detectable": shows.detectable if shows else np.nan,
         "expected": expected,
         "other_cancer": finding.other_cancer,
     }

@@ -10,7 +10,7 @@ import numpy as np
 from stietime.cohort import contrasts, reasons
 from stietime.cohort.measures import CELL_FRACTION, GATED_FRACTION, GENE_EXPRESSION, SIGNATURE
 from stietime.cohort.moderated import t_below
-from stietime.cohort.power import equivalence_power, power_of
+from stietime.cohort.power import detectable_effect, equivalence_power, power_of
 
 UP: Final = "up"
 DOWN: Final = "down"
@@ -80,11 +80,28 @@ class Power:
     power
         For a claim with a direction: the chance that a single test finds an effect as large as the margin.
         For one of no change: the chance that equivalence is shown if there is no effect at all.
+    detectable
+        The effect that a single two-sided test at p = 0.05 finds with 80 % power.
     """
 
     margin: float
     p_equivalence: float
     power: float
+    detectable: float
+
+
+def resolution(row: dict[str, Any]) -> float:
+    """Give the standard error by which equivalence and power are judged.
+
+    Not below that of counting alone: where each patient has few cells and none of the kind, all agree, which
+    is no evidence that nothing changed.
+
+    Parameters
+    ----------
+    row
+        A row of the table of contrasts.
+    """
+    return float(np.fmax(row["se"], row.get("counting_se", np.nan)))
 
 
 def power_for(direction: str, row: dict[str, Any], *, alpha: float, margin: float) -> Power:
@@ -95,11 +112,14 @@ def power_for(direction: str, row: dict[str, Any], *, alpha: float, margin: floa
     direction, row, alpha, margin
         As `judge` takes them.
     """
-    se, df = float(row["se"]), float(row["df"])
-    if np.isnan(se) or np.isnan(df):
-        return Power(margin, np.nan, np.nan)
+    if np.isnan(row["se"]) or np.isnan(row["df"]):
+        return Power(margin, np.nan, np.nan, np.nan)
+    se, df = resolution(row), float(row["df"])
     find = equivalence_power if direction == UNCHANGED else power_of
-    return Power(margin, equivalence_p(row["estimate"], se, df, margin), find(margin, se, df, level=alpha))
+    seen = detectable_effect(np.array([se]), np.array([df]))[0]
+    return Power(
+        margin, equivalence_p(row["estimate"], se, df, margin), find(margin, se, df, level=alpha), float(seen)
+    )
 
 
 def judge(direction: str, row: dict[str, Any], *, alpha: float, margin: float) -> str:
@@ -123,7 +143,7 @@ def judge(direction: str, row: dict[str, Any], *, alpha: float, margin: float) -
     if row["status"] != contrasts.TESTED:
         return _NOT_JUDGED[row["status"]]
     significant = bool(row["q"] <= alpha)
-    equivalent = equivalence_p(row["estimate"], row["se"], row["df"], margin) <= alpha
+    equivalent = equivalence_p(row["estimate"], resolution(row), row["df"], margin) <= alpha
     if direction == UNCHANGED:
         if equivalent:
             return reasons.EQUIVALENT
