@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from benchmarks import statistics_clones, statistics_demo, statistics_null, statistics_speed
+from benchmarks import (
+    statistics_claims,
+    statistics_clones,
+    statistics_demo,
+    statistics_null,
+    statistics_speed,
+)
 from benchmarks.pages import as_markdown, between_marks, figures_as_markdown
 from benchmarks.record import QUICK_RESULTS, RESULTS, show_figures, write_figures
 
@@ -30,6 +36,7 @@ PARTS: Final[dict[str, Callable[..., list[Figure]]]] = {
     "pairs_of_lung": statistics_null.pairs_of_lung,
     "groups": statistics_null.groups,
     "demo": statistics_demo.figures,
+    "claims": statistics_claims.figures,
     "speed": statistics_speed.figures,
     "clones": statistics_clones.figures,
 }

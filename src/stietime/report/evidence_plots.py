@@ -118,7 +118,7 @@ def _patients(
         parts += [
             _text(place, BOTTOM + 17, name, "m"),
             _text(
-                place, BOTTOM + 31, f"n = {int(values.loc[values['arm'] == arm, 'patient'].nunique())}", "q"
+                place, BOTTOM + 31, f"n = {int(values.loc[values['arm'] == arm, 'patient'].nunique())}", "m q"
             ),
         ]
     if n > MOST_PATIENTS:

@@ -190,7 +190,7 @@ def _conflict(part: pd.DataFrame) -> dict[str, str]:
     first = part.iloc[0]
     where = f"{first['compartment']}, {labels.CONTEXT_NAMES.get(first['context'], first['context'])}"
     what, design = labels.label(str(first["entity_id"])), str(first["design"]).replace("_", " ")
-    row = {"question": f"{what} in {where}, {design}"}
+    row = {"question": f"{what} in {where}, {design}", "the data": _answer(part)}
     for direction in ("up", "down", "unchanged"):
         says = part[part["direction"] == direction]
         row[f"said: {DIRECTIONS[direction]}"] = "; ".join(
@@ -198,7 +198,7 @@ def _conflict(part: pd.DataFrame) -> dict[str, str]:
             f"{claim['verdict']}"
             for claim in says.to_dict("records")
         )
-    return {**row, "the data": _answer(part)}
+    return row
 
 
 def _answer(part: pd.DataFrame) -> str:

@@ -71,7 +71,7 @@ for (const holder of document.querySelectorAll(".table")) {
     labelled("search", search);
   }
   controls.append(count);
-  const details = holder.querySelector("details");
+  const details = holder.querySelector(":scope > details");
   if (details) details.querySelector("summary").after(controls); else holder.prepend(controls);
   apply();
 }
