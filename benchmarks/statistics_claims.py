@@ -55,7 +55,7 @@ def figures(*, quick: bool) -> list[Figure]:
     return [*_zilionis(), *_planted(SEEDS // 10 if quick else SEEDS)]
 
 
-def testable(claims: pd.DataFrame, contrasts: pd.DataFrame) -> pd.Series:
+def counts_as_testable(claims: pd.DataFrame, contrasts: pd.DataFrame) -> pd.Series:
     """Say which claims count as testable: on cells of NSCLC at baseline, by a design that the cohort holds.
 
     Parameters
@@ -84,7 +84,7 @@ def _zilionis() -> list[Figure]:
         claims = storage.read_table(here / RESULTS / "cohort" / "claims.tsv")
         contrasts = storage.read_table(here / RESULTS / "cohort" / "contrasts.tsv")
         alone = _one_patient(here)
-    rows = claims[testable(claims, contrasts)]
+    rows = claims[counts_as_testable(claims, contrasts)]
     weighed = rows[rows["verdict"] != names.NOT_TESTABLE]
     share = len(weighed) / len(rows) if len(rows) else NAN
     n_alone = int((alone["verdict"] != names.NOT_TESTABLE).sum())

@@ -8,7 +8,7 @@ from pathlib import Path
 import anndata as ad
 import pandas as pd
 import pytest
-from benchmarks.statistics_claims import testable
+from benchmarks.statistics_claims import counts_as_testable
 from benchmarks.zilionis_types import OUR_GROUPS, UNMAPPED, authors_group
 from tests.browser import open_page
 from tests.tiny_cohort import stietime
@@ -76,7 +76,7 @@ def test_zilionis_claims_state_their_n(zilionis):
 def test_zilionis_claims_on_cells_are_weighed(zilionis):
     claims = pd.read_csv(zilionis / "cohort" / "claims.tsv", sep="\t")
     contrasts = pd.read_csv(zilionis / "cohort" / "contrasts.tsv", sep="\t")
-    rows = claims[testable(claims, contrasts)]
+    rows = claims[counts_as_testable(claims, contrasts)]
     assert len(rows) == 16
     assert set(rows["design"]) == {"stie_vs_time"}
     weighed = rows[rows["verdict"] != "not testable"]
