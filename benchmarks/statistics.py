@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from benchmarks import (
+    statistics_claims,
     statistics_clones,
     statistics_combined,
     statistics_demo,
@@ -32,6 +33,7 @@ PARTS: Final[dict[str, Part]] = {
     "pairs_of_t_cells": statistics_null.pairs_of_t_cells,
     "groups": statistics_null.groups,
     "demo": statistics_demo.figures,
+    "claims": statistics_claims.figures,
     "speed": statistics_speed.figures,
     "clones": statistics_clones.figures,
     "combined": statistics_combined.figures,

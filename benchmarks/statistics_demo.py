@@ -114,12 +114,18 @@ def contrasts_of(seed: int, *, planted: bool) -> pd.DataFrame:
     planted
         Whether environments and time points differ.
     """
+    return tables_of(seed, planted=planted)[0]
+
+
+def tables_of(seed: int, *, planted: bool) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Draw a cohort and compare it: the contrasts, the composition and the samples; as `contrasts_of`."""
     cells = pd.concat([_cells(sample, seed, planted=planted) for sample in design(N_PATIENTS)])
     samples = name_cohort(sample_table(cells), cancer_names={}, treatment_names={}, donor_names=())
     sets = read_markers().drop_duplicates("set_id").set_index("set_id")[["parent", "level"]]
     composition = count_entities(cells, samples, sets, min_parent_cells=10)
     contrasts = find_contrasts(samples, before="before", after="after", min_pairs=3)
-    return compare(contrasts, [composition_measure(composition, min_parent_cells=10)], min_pairs=3)
+    measures = [composition_measure(composition, min_parent_cells=10)]
+    return compare(contrasts, measures, min_pairs=3), composition, samples
 
 
 def _cells(sample: Sample, seed: int, *, planted: bool) -> pd.DataFrame:
@@ -135,7 +141,7 @@ def _cells(sample: Sample, seed: int, *, planted: bool) -> pd.DataFrame:
     sheet = {
         "sample": sample.name, "patient": sample.patient, "environment": sample.environment,
         "timepoint": sample.timepoint, "tissue": sample.tissue, "treatment": "immunotherapy",
-        "cancer": "NSCLC",
+        "cancer": "NSCLC", "species": "human",
     }  # fmt: skip
     cells = pd.DataFrame({names.LINEAGE: of_cell["lineage"], names.CELL_TYPE: of_cell["cell_type"]})
     calls = {names.call_column(state): (of_cell["state"] == state).to_numpy() for state in names.STATES}

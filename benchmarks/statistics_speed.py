@@ -10,10 +10,11 @@ import pandas as pd
 
 from benchmarks.record import Figure
 from stietime import names
-from stietime.cohort.claims import gather_evidence, weigh
+from stietime.cohort.claims import weigh
 from stietime.cohort.composition import count_entities
 from stietime.cohort.contrasts import compare
 from stietime.cohort.designs import find_contrasts
+from stietime.cohort.evidence import gather_evidence
 from stietime.cohort.measures import composition_measure
 from stietime.cohort.samples import name_cohort, sample_table
 from stietime.cohort.verdicts import Margins

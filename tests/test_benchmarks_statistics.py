@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+from benchmarks.statistics_claims import counts_as_testable
 from benchmarks.statistics_cohorts import Model, draw_cohort, true_log_odds
 from benchmarks.statistics_demo import planted
 from benchmarks.statistics_null import Found, default_test
 from benchmarks.statistics_peers import PEERS, quasi_binomial, wilcoxon
 from scipy import stats
+
+from stietime.resources import read_claims
 
 SHARE = np.array([0.4, 0.3, 0.15, 0.1, 0.05])
 NORMAL = Model("normal", SHARE, np.full(5, 0.5))
@@ -87,3 +91,12 @@ def test_power_at_equal_size_uses_the_largest_p_that_keeps_the_size():
     # one p more would be too many
     cut = null.cuts("steps")[0]
     assert np.mean(halves <= cut + 0.05) > 0.05
+
+
+def test_testable_claims_of_lung_cancer_were_fixed_beforehand():
+    claims = read_claims()
+    chosen = claims[counts_as_testable(claims, pd.DataFrame({"design": ["stie_vs_time"]}))]
+    assert len(chosen) == 16
+    assert set(chosen["cancer"]) == {"NSCLC"}
+    assert set(chosen["design"]) == {"stie_vs_time"}
+    assert not counts_as_testable(claims, pd.DataFrame({"design": ["after_vs_before"]})).any()

@@ -8,6 +8,7 @@ from pathlib import Path
 import anndata as ad
 import pandas as pd
 import pytest
+from benchmarks.statistics_claims import counts_as_testable
 from benchmarks.zilionis_types import OUR_GROUPS, UNMAPPED, authors_group
 from tests.browser import open_page
 from tests.tiny_cohort import stietime
@@ -70,6 +71,23 @@ def test_zilionis_claims_state_their_n(zilionis):
     assert (
         not claims.loc[claims["context"] != "baseline", "verdict"].isin(["supported", "contradicted"]).any()
     )
+
+
+def test_zilionis_claims_on_cells_are_weighed(zilionis):
+    claims = pd.read_csv(zilionis / "cohort" / "claims.tsv", sep="\t")
+    contrasts = pd.read_csv(zilionis / "cohort" / "contrasts.tsv", sep="\t")
+    rows = claims[counts_as_testable(claims, contrasts)]
+    assert len(rows) == 16
+    assert set(rows["design"]) == {"stie_vs_time"}
+    weighed = rows[rows["verdict"] != "not testable"]
+    assert len(weighed) / len(rows) >= 0.8
+    assert (weighed["n_pairs"] >= 3).all()
+    assert weighed[["power", "detectable", "p_equivalence"]].notna().all(axis=None)
+    # two to eight cells of blood in most patients: nothing may be called equal
+    assert not (weighed["verdict"] == "equivalent").any()
+    blocked = rows.loc[rows["verdict"] == "not testable", ["entity_id", "why"]]
+    assert set(blocked["entity_id"]) <= {"basophil", "eosinophil", "mono_cd16"}
+    assert blocked["why"].isin(["platform", "cells", "patients"]).all()
 
 
 def test_zilionis_report_opens_offline(zilionis, browser):

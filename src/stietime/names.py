@@ -72,9 +72,10 @@ CALLED_STATES: Final = (*STATES, *FURTHER_STATES)
 # verdicts on a claim
 SUPPORTED: Final = "supported"
 CONTRADICTED: Final = "contradicted"
+EQUIVALENT: Final = "equivalent"
 INCONCLUSIVE: Final = "inconclusive"
 NOT_TESTABLE: Final = "not testable"
-VERDICTS: Final = (SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_TESTABLE)
+VERDICTS: Final = (SUPPORTED, EQUIVALENT, CONTRADICTED, INCONCLUSIVE, NOT_TESTABLE)
 
 
 def cell_id(sample: str, barcode: str) -> str:
@@ -169,6 +170,7 @@ OUTPUT_PATHS: Final = {
     "cells": "cohort/cells.parquet",
     "composition": "cohort/composition.tsv",
     "contrasts": "cohort/contrasts.tsv",
+    "patient_values": "cohort/patient_values.tsv",
     "claims": "cohort/claims.tsv",
     "clonotypes": "cohort/clonotypes.tsv",  # when the sheet or the files hold receptors
     "clone_contrasts": "cohort/clone_contrasts.tsv",

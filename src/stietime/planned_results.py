@@ -44,6 +44,7 @@ PER_COHORT = (
     "cells",
     "composition",
     "contrasts",
+    "patient_values",
     "claims",
     "cohort",
 )

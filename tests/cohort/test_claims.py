@@ -10,16 +10,20 @@ import pytest
 from scipy import stats
 
 from stietime import names
-from stietime.cohort import verdicts
-from stietime.cohort.claims import gather_evidence, weigh
+from stietime.cohort import reasons
+from stietime.cohort.claims import weigh
 from stietime.cohort.composition import count_entities
 from stietime.cohort.conflicts import conflict_groups
 from stietime.cohort.contrasts import compare
-from stietime.cohort.designs import find_contrasts
+from stietime.cohort.designs import Contrast, find_contrasts
+from stietime.cohort.evidence import Answer, gather_evidence
 from stietime.cohort.expression import Pseudobulk, expression_measure
-from stietime.cohort.measures import composition_measure
+from stietime.cohort.gates import count_gated
+from stietime.cohort.measures import composition_measure, gated_measure
+from stietime.cohort.patient_groups import RESPONSE, UNANSWERED
+from stietime.cohort.reasons import CLASSES, REASONS
 from stietime.cohort.signatures import signature_measure
-from stietime.cohort.verdicts import REASONS, Margins, equivalence_p, judge
+from stietime.cohort.verdicts import Margins, equivalence_p, judge, power_for
 from stietime.resources import read_claims
 
 CLAIMS = read_claims()
@@ -27,7 +31,9 @@ MARGINS = Margins(log_odds=0.5, score=0.05, log2_fold=0.5)
 STATISTICS = Path(__file__).parents[2] / "docs" / "statistics.md"
 
 
-def weighed(cells, sets, name_samples, *, genes=("CXCL16", "GZMB"), fold=None, min_pairs=3, claims=CLAIMS):
+def weighed(
+    cells, sets, name_samples, *, genes=("CXCL16", "GZMB"), fold=None, further=(), answers=(), other=False
+):
     """Weigh the claims against made-up cells; `fold` maps a gene to its ratio in tumour over elsewhere."""
     samples = name_samples(cells)
     composition = count_entities(cells, samples, sets, min_parent_cells=10)
@@ -42,9 +48,14 @@ def weighed(cells, sets, name_samples, *, genes=("CXCL16", "GZMB"), fold=None, m
         signature_measure(cells, samples, sets, min_parent_cells=10),
         expression_measure(bulks, [*genes, "IL2"], min_parent_cells=10),
     ]
-    found = find_contrasts(samples, before="before", after="after", min_pairs=min_pairs)
-    evidence = gather_evidence(compare(found, measures, min_pairs=min_pairs), composition, samples)
-    return weigh(claims, evidence, alpha=0.05, margins=MARGINS).set_index("claim_id")
+    wanted = CLAIMS.loc[CLAIMS["testable"] == "cell_fraction", "entity_id"].unique()
+    gated = count_gated(cells, samples, sets, wanted, min_parent_cells=10)
+    measures.insert(1, gated_measure(gated, min_parent_cells=10))
+    found = find_contrasts(samples, before="before", after="after", min_pairs=3)
+    found += [make(samples) for make in further]
+    evidence = gather_evidence(compare(found, measures, min_pairs=3), composition, samples, answers=answers)
+    table = weigh(CLAIMS, evidence, alpha=0.05, margins=MARGINS, of_other_cancers=other)
+    return table.set_index("claim_id")
 
 
 BLOOD = {("STIE", "before"): {}}
@@ -94,7 +105,8 @@ def test_every_claim_has_one_verdict_with_a_listed_reason(sets, name_samples, dr
     assert table.index.tolist() == CLAIMS["claim_id"].tolist()
     assert len(table) == 516
     assert set(table["reason"]) <= set(REASONS)
-    assert table["verdict"].tolist() == [REASONS[reason][0] for reason in table["reason"]]
+    assert table["verdict"].tolist() == [REASONS[reason].verdict for reason in table["reason"]]
+    assert table["why"].tolist() == [REASONS[reason].why for reason in table["reason"]]
     assert not table["verdict"].isna().any()
     tested = table["verdict"] != names.NOT_TESTABLE
     assert table.loc[tested, ["estimate", "ci_low", "ci_high", "p", "q"]].notna().all(axis=None)
@@ -114,20 +126,25 @@ def test_the_reviews_columns_are_kept(full):
 @pytest.mark.parametrize(
     ("claim", "reason"),
     [
-        ("T1-NSCLC-STIE-regulator-01", verdicts.PROTEIN_ONLY),  # plasma TGF-b1
-        ("X0-019", verdicts.NOT_TRANSCRIPTOMIC),  # TCR repertoire
-        ("X0-011", verdicts.DESIGN_NOT_SUPPORTED),  # by survival
-        ("X1-005", verdicts.OTHER_TREATMENT),  # M2/M1 after radiotherapy
-        ("T1-HCC-TIME-cell-01", verdicts.OTHER_CANCER),
-        ("X0-116", verdicts.OTHER_CANCER),  # melanoma and RCC, printed in its note
-        ("X1-046", verdicts.NO_DIRECTION),
-        ("T1-NSCLC-STIE-cell-04", verdicts.DESIGN_NOT_IN_COHORT),  # Ter cells against donors
-        ("X0-085", verdicts.OTHER_TREATMENT),  # after radiotherapy
-        ("X0-071", verdicts.CELLS_NOT_CALLED),  # ILC3
-        ("X0-067", verdicts.SET_NOT_SCORED),  # TGF-b response
-        ("X0-130", verdicts.GENE_NOT_IN_DATA),  # CD38
-        ("X0-098", verdicts.GENE_NOT_IN_DATA),  # IL2 was asked for and is in no sample
-        ("X0-092", verdicts.SAME_DIRECTION),  # Texp up after immunotherapy
+        ("T1-NSCLC-STIE-regulator-01", reasons.PROTEIN_ONLY),  # plasma TGF-b1
+        ("X0-019", reasons.NOT_TRANSCRIPTOMIC),  # TCR repertoire
+        ("X0-011", reasons.NEEDS_PROGNOSIS),  # by survival
+        ("X0-106", reasons.NEEDS_TREATMENT_ARMS),  # radiotherapy and PD-1 inhibitor against radiotherapy
+        ("X0-001", reasons.NEEDS_TUMOUR_GROUPS),  # hot against cold
+        ("X0-120", reasons.COMPARES_CELLS),  # Texp against other CD8+ T cells
+        ("X0-005", reasons.COMPARES_REGIONS),  # centre against margin
+        ("X0-119", reasons.DESIGN_NOT_IN_COHORT),  # responders
+        ("X1-005", reasons.OTHER_TREATMENT),  # M2/M1 after radiotherapy
+        ("T1-HCC-TIME-cell-01", reasons.OTHER_CANCER),
+        ("X0-116", reasons.OTHER_CANCER),  # melanoma and RCC, printed in its note
+        ("X1-046", reasons.NO_DIRECTION),
+        ("T1-NSCLC-STIE-cell-04", reasons.DESIGN_NOT_IN_COHORT),  # Ter cells against donors
+        ("X0-085", reasons.OTHER_TREATMENT),  # after radiotherapy
+        ("X0-071", reasons.CELLS_NOT_CALLED),  # ILC3
+        ("X0-067", reasons.SET_NOT_SCORED),  # TGF-b response
+        ("X0-130", reasons.GENE_NOT_IN_DATA),  # CD38
+        ("X0-098", reasons.GENE_NOT_IN_DATA),  # IL2 was asked for and is in no sample
+        ("X0-092", reasons.SAME_DIRECTION),  # Texp up after immunotherapy
     ],
 )
 def test_reasons(full, claim, reason):
@@ -138,10 +155,12 @@ def test_compartment_is_told_from_design(sets, name_samples, draw_cohort):
     plan = {("TIME", "before"): {}, ("TIME", "after"): {}}
     table = weighed(draw_cohort(plan, n_cells=150), sets, name_samples)
     blood = table[(table["design"] == "after_vs_before") & (table["compartment"] == "STIE")]
-    reasons = blood.loc[blood["context"] == "immunotherapy", "reason"]
-    assert verdicts.OTHER_COMPARTMENT in set(reasons)
-    assert verdicts.DESIGN_NOT_IN_COHORT not in set(reasons)
-    assert (table.loc[table["design"] == "stie_vs_time", "reason"] == verdicts.DESIGN_NOT_IN_COHORT).all()
+    found = set(blood.loc[blood["context"] == "immunotherapy", "reason"])
+    assert reasons.OTHER_COMPARTMENT in found
+    assert reasons.DESIGN_NOT_IN_COHORT not in found
+    paired = table[(table["design"] == "stie_vs_time") & (table["reason"] != reasons.OTHER_CANCER)]
+    assert set(paired["reason"]) == {reasons.NO_ENVIRONMENT}
+    assert paired["detail"].str.contains("no sample of STIE").all()
 
 
 def with_macrophages(cells, seed=0):
@@ -158,12 +177,12 @@ def test_claims_on_m1_and_m2_are_tested_once_they_are_called(sets, name_samples,
     plan = {("TIME", "before"): {}, ("TIME", "after"): {}}
     cells = draw_cohort(plan, n_patients=6, n_cells=600, treatment="radiotherapy")
     before = weighed(cells, sets, name_samples)
-    assert before.loc["X1-005", "reason"] == verdicts.RATIO_NOT_COMPUTABLE
+    assert before.loc["X1-005", "reason"] == reasons.RATIO_NOT_COMPUTABLE
     table = weighed(with_macrophages(cells), sets, name_samples)
     assert len(table) == len(before) == 516
     row = table.loc["X1-005"]  # M2 turn into M1 after radiotherapy
     assert (row["entity_tested"], row["kind_tested"]) == ("m2_m1_ratio", "cell_fraction")
-    assert row["reason"] == verdicts.SAME_DIRECTION
+    assert row["reason"] == reasons.SAME_DIRECTION
     of_m2 = table[(table["entity_id"] == "m2_macrophage") & (table["entity_tested"] != "")]
     assert set(of_m2["kind_tested"]) == {"cell_fraction"}
 
@@ -208,19 +227,20 @@ def row_with(estimate=1.0, se=0.2, q=0.01, df=6.0, status="tested"):
 @pytest.mark.parametrize(
     ("direction", "row", "reason"),
     [
-        ("up", row_with(), verdicts.SAME_DIRECTION),
-        ("down", row_with(), verdicts.OPPOSITE_DIRECTION),
-        ("down", row_with(estimate=-1.0), verdicts.SAME_DIRECTION),
-        ("up", row_with(q=0.051), verdicts.NOT_SIGNIFICANT),
-        ("up", row_with(q=0.05), verdicts.SAME_DIRECTION),
-        ("unchanged", row_with(), verdicts.CHANGED),
-        ("unchanged", row_with(estimate=0.1, se=0.5, q=0.8), verdicts.NOT_EQUIVALENT),
-        ("unchanged", row_with(estimate=0.1, se=0.05, q=0.8), verdicts.EQUIVALENT),
-        ("unchanged", row_with(estimate=0.1, se=0.02, q=0.01), verdicts.EQUIVALENT),  # small but certain
-        ("up", row_with(q=np.nan, status="too few patients"), verdicts.TOO_FEW_PATIENTS),
-        ("unchanged", row_with(q=np.nan, status="not seen"), verdicts.NOT_SEEN),
-        ("up", row_with(q=np.nan, status="not measured"), verdicts.NOT_MEASURED),
-        ("up", row_with(q=np.nan, status="no variance"), verdicts.NO_VARIANCE),
+        ("up", row_with(), reasons.SAME_DIRECTION),
+        ("down", row_with(), reasons.OPPOSITE_DIRECTION),
+        ("down", row_with(estimate=-1.0), reasons.SAME_DIRECTION),
+        ("up", row_with(q=0.051), reasons.NOT_SIGNIFICANT),
+        ("up", row_with(q=0.05), reasons.SAME_DIRECTION),
+        ("up", row_with(estimate=0.05, se=0.1, q=0.8), reasons.WITHIN_MARGIN),
+        ("unchanged", row_with(), reasons.CHANGED),
+        ("unchanged", row_with(estimate=0.1, se=0.5, q=0.8), reasons.NOT_EQUIVALENT),
+        ("unchanged", row_with(estimate=0.1, se=0.05, q=0.8), reasons.EQUIVALENT),
+        ("unchanged", row_with(estimate=0.1, se=0.02, q=0.01), reasons.EQUIVALENT),  # small but certain
+        ("up", row_with(q=np.nan, status="too few patients"), reasons.TOO_FEW_PATIENTS),
+        ("unchanged", row_with(q=np.nan, status="not seen"), reasons.NOT_SEEN),
+        ("up", row_with(q=np.nan, status="not measured"), reasons.NOT_MEASURED),
+        ("up", row_with(q=np.nan, status="no variance"), reasons.NO_VARIANCE),
     ],
 )
 def test_judgement(direction, row, reason):
@@ -235,6 +255,173 @@ def test_equivalence_equals_two_t_tests_of_scipy():
     assert equivalence_p(values.mean(), se, 8.0, 0.5) == pytest.approx(max(lower, upper), rel=1e-9)
     normal = max(stats.norm.sf((values.mean() + 0.5) / se), stats.norm.cdf((values.mean() - 0.5) / se))
     assert equivalence_p(values.mean(), se, np.inf, 0.5) == pytest.approx(normal, rel=1e-6)
+
+
+def test_power_is_that_of_statsmodels_and_of_draws():
+    row = row_with(estimate=0.1, se=0.25, df=8.0)
+    shows = power_for("up", row, alpha=0.05, margin=0.5)
+    by_hand = stats.nct.sf(stats.t.ppf(0.975, 8), 8, 0.5 / 0.25)
+    assert shows.power == pytest.approx(by_hand, rel=1e-6)
+    assert shows.p_equivalence == pytest.approx(equivalence_p(0.1, 0.25, 8.0, 0.5))
+    # nine patients with a known spread: how often are nine draws of no effect found equivalent?
+    draws = np.random.default_rng(3).normal(0, 0.6, (20_000, 9))
+    se = 0.6 / 3
+    means = draws.mean(axis=1)
+    equivalent = [equivalence_p(mean, se, np.inf, 0.5) <= 0.05 for mean in means[:2000]]
+    planned = power_for("unchanged", row_with(estimate=0.0, se=se, df=np.inf), alpha=0.05, margin=0.5)
+    assert planned.power == pytest.approx(np.mean(equivalent), abs=0.03)
+    assert power_for("unchanged", row_with(se=0.5), alpha=0.05, margin=0.5).power == 0
+    assert np.isnan(power_for("up", row_with(se=np.nan), alpha=0.05, margin=0.5).power)
+
+
+def test_agreement_of_patients_without_a_cell_shows_no_equivalence():
+    agreed = row_with(estimate=0.0, se=0.05, q=0.9)
+    assert judge("unchanged", agreed, alpha=0.05, margin=0.5) == reasons.EQUIVALENT
+    few = {**agreed, "counting_se": 1.0}  # as with 0 of 2 cells on either side of five patients
+    assert judge("unchanged", few, alpha=0.05, margin=0.5) == reasons.NOT_EQUIVALENT
+    assert judge("up", few, alpha=0.05, margin=0.5) == reasons.NOT_SIGNIFICANT
+    assert power_for("up", few, alpha=0.05, margin=0.5).power < 0.1
+    assert power_for("up", few, alpha=0.05, margin=0.5).detectable > 2.5
+    many = {**agreed, "counting_se": 0.01}
+    assert power_for("up", many, alpha=0.05, margin=0.5) == power_for("up", agreed, alpha=0.05, margin=0.5)
+
+
+def test_what_a_test_could_show_stands_in_every_weighed_row(full):
+    weighed_rows = full[full["verdict"] != names.NOT_TESTABLE]
+    columns = ["power", "detectable", "equivalence_margin", "p_equivalence"]
+    assert weighed_rows[columns].notna().all(axis=None)
+    assert weighed_rows["power"].between(0, 1).all()
+    paired = weighed_rows["design"] == "stie_vs_time"
+    assert (weighed_rows.loc[paired, "n_pairs"] == 6).all()
+    assert set(weighed_rows["equivalence_margin"]) <= {0.5, 0.05}
+    assert full.loc[full["verdict"] == names.NOT_TESTABLE, "why"].isin(CLASSES).all()
+    assert full.loc[full["reason"] == reasons.EQUIVALENT, "verdict"].isin([names.EQUIVALENT]).all()
+
+
+def response_of(environment, treatment):
+    """Give a function that makes the contrast of responders (even patients) against the others."""
+
+    def make(samples):
+        rows = samples[(samples["environment"] == environment) & (samples["timepoint"] == "before")]
+        responds = rows["patient"].str[1:].astype(int) % 2 == 0
+        arms = rows.loc[responds, "patient"], rows.loc[~responds, "patient"]
+        name = f"responder_vs_non:{environment}"
+        return Contrast(
+            name, "responder_vs_non", environment, *arms, paired=False, cancer="NSCLC", treatment=treatment
+        )
+
+    return make
+
+
+def with_response(draw_cohort, seed=1):
+    """Draw tumours, those of even patients with more Texp."""
+    parts = []
+    for patient in range(8):
+        share = 0.7 if patient % 2 == 0 else 0.2
+        plan = {("TIME", "before"): {"states": {"texp": share}}, ("STIE", "before"): {}}
+        part = draw_cohort(plan, n_patients=1, n_cells=500, seed=seed + patient)
+        parts.append(part.assign(patient=f"p{patient}", sample=f"p{patient}_" + part["environment"]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_claims_on_response_are_weighed_by_responders_against_others(sets, name_samples, draw_cohort):
+    cells = with_response(draw_cohort)
+    made = [response_of(where, "immunotherapy") for where in ("TIME", "STIE")]
+    table = weighed(cells, sets, name_samples, further=made, other=True)
+    row = table.loc["X0-119"]  # responders: precursor exhausted CD8+ T cells
+    assert (row["contrast"], row["reason"]) == ("responder_vs_non:TIME", reasons.SAME_DIRECTION)
+    assert (row["expected"], row["n_patients"], row["n_pairs"]) == ("up", 8, 0)
+    turned = table.loc["X0-018"]  # non-responders: CD8+ T cells down, so up in responders
+    assert (turned["direction"], turned["expected"]) == ("down", "up")
+    assert turned["contrast"] == "responder_vs_non:STIE"
+    assert table.loc["X0-122", "reason"] == reasons.DESIGN_NOT_IN_COHORT  # an early increase is a change
+    assert table.loc["X0-122", "detail"] == "change_responder_vs_non"
+    alone = weighed(cells, sets, name_samples, further=[response_of("TIME", "radiotherapy")])
+    assert alone.loc["X0-119", "reason"] == reasons.OTHER_TREATMENT
+
+
+def test_every_reference_arm_between_patients_has_a_rule():
+    arms = set(CLAIMS.loc[CLAIMS["design"] == "between_patients", "reference_arm"])
+    assert arms == {*RESPONSE, *UNANSWERED}
+
+
+def test_a_claim_of_another_cancer_is_weighed_only_when_asked(sets, name_samples, draw_cohort):
+    cells = draw_cohort(FULL, n_patients=4)
+    kept = weighed(cells, sets, name_samples)
+    assert (kept.loc[kept["cancer"].isin(["HCC", "NPC"]), "verdict"] == names.NOT_TESTABLE).all()
+    assert (kept["other_cancer"] == "").all()
+    asked = weighed(cells, sets, name_samples, other=True)
+    moved = asked[asked["other_cancer"] != ""]
+    assert set(moved["other_cancer"]) == {"NSCLC"}
+    assert "HCC" in set(moved["cancer"])
+    assert moved["detail"].str.contains("weighed in NSCLC").all()
+    same = kept["cancer"].isin(["NSCLC", "pan_cancer"])
+    pd.testing.assert_series_equal(kept.loc[same, "verdict"], asked.loc[same, "verdict"])
+
+
+def test_a_contrast_of_the_configuration_answers_what_it_is_said_to(sets, name_samples, draw_cohort):
+    cells = draw_cohort(FULL, n_patients=4)
+
+    def own(samples):
+        patients = samples["patient"]
+        late, early = ((samples["timepoint"] == when) for when in ("after", "before"))
+        tumour = samples["environment"] == "TIME"
+        arms = patients[tumour & late], patients[tumour & early]
+        return Contrast("my_contrast", "configured", "TIME", *arms, paired=True, cancer="NSCLC", treatment="")
+
+    silent = weighed(cells, sets, name_samples, further=[own])
+    assert "my_contrast" not in set(silent["contrast"])
+    answer = Answer("my_contrast", "after_vs_before", "TIME", "radiotherapy", claims=("X1-035",))
+    table = weighed(cells, sets, name_samples, further=[own], answers=[answer])
+    after = table[(table["contrast"] == "my_contrast") & (table["design"] == "after_vs_before")]
+    assert set(after["context"]) == {"radiotherapy"}
+    assert set(after["compartment"]) == {"TIME"}
+    assert table.loc["X1-035", "contrast"] == "my_contrast"  # 22 Gy and LDRT against 22 Gy: named
+    assert table.loc["X1-036", "reason"] == reasons.NEEDS_TREATMENT_ARMS  # not named
+    missing = Answer("nowhere", claims=("X1-035",))
+    assert (
+        weighed(cells, sets, name_samples, answers=[missing]).loc["X1-035", "detail"].startswith("no samples")
+    )
+
+
+def test_a_subset_of_a_rare_parent_is_counted_among_immune_cells(sets, name_samples, draw_cohort):
+    few = {"fractions": (0.4, 0.01, 0.08, 0.06, 0.15, 0.1, 0.04, 0.02, 0.07, 0.07)}  # 1 % CD8+ T cells
+    cells = draw_cohort({("STIE", "before"): few, ("TIME", "before"): {}}, n_patients=4)
+    row = weighed(cells, sets, name_samples).loc["T1-NSCLC-STIE-cell-01"]  # granzyme B+ CD8+ T cells
+    assert (row["kind_tested"], row["entity_tested"]) == ("gated_fraction", "cd8_gzmb_of_immune")
+    assert "among immune cells (a score above 0), which moves with its parent too" in row["detail"]
+    assert row["n_patients"] == 4
+    assert row["estimate"] < -1  # fewer CD8+ T cells in blood
+    one = weighed(
+        draw_cohort({("STIE", "before"): few, ("TIME", "before"): {}}, n_patients=1), sets, name_samples
+    )
+    assert (one["verdict"] == names.NOT_TESTABLE).all()
+
+
+def test_regulators_say_in_which_cells_a_gene_moves(sets, name_samples, draw_cohort, full):
+    gene = full[(full["design"] == "time_vs_normal") & (full["entity_id"] == "GZMB")].iloc[0]
+    regulators = pd.DataFrame(
+        {
+            "contrast": gene["contrast"],
+            "gene": "GZMB",
+            "cell_type": ["cd8_t", "nk", "epithelial", "cd4_t"],
+            "makes_it": [True, True, False, True],
+            "estimate": [-1.0, 0.2, -3.0, np.nan],
+            "q": [0.01, 0.6, 0.001, np.nan],
+            "n_patients": [6, 6, 6, 0],
+        }
+    )
+    claim = CLAIMS[(CLAIMS["design"] == "time_vs_normal") & (CLAIMS["entity_id"] == "GZMB")].iloc[[0]]
+    row = {"kind": "gene_expression", "entity": "GZMB", "status": "tested", "estimate": -2.0, "ci_low": -3.0}
+    row |= {"ci_high": -1.0, "p": 0.001, "q": 0.01, "se": 0.3, "df": 8.0, "n_patients": 6, "n_pairs": 6}
+    offer = {"contrast": gene["contrast"], "design": "time_vs_normal", "environment": "", "treatment": ""}
+    contrasts = pd.DataFrame([{**row, **offer, "cancer": "NSCLC", "note": "", "parent": "", "detectable": 1}])
+    samples = pd.DataFrame({"species": "human", "cancer": "NSCLC", "environment": ["TIME", "normal"]})
+    composition = pd.DataFrame({"entity": ["x"], "level": ["lineage"]})
+    evidence = gather_evidence(contrasts, composition, samples, regulators=regulators)
+    found = weigh(claim, evidence, alpha=0.05, margins=MARGINS).iloc[0]
+    assert found["reason"] == reasons.SAME_DIRECTION
+    assert "of 2 cell types that make it: down in cd8_t (q 0.01, 6 patients)" in found["detail"]
 
 
 @pytest.mark.parametrize(
@@ -278,5 +465,12 @@ def test_conflicts_listed_by_the_tables_are_found_and_cancers_do_not_conflict():
 
 def test_every_reason_is_documented():
     text = STATISTICS.read_text()
-    for reason, (verdict, _) in REASONS.items():
-        assert f"| {verdict} | {reason} |" in text, reason
+    lines = [line for line in text.splitlines() if line.startswith(tuple(f"| {v} |" for v in names.VERDICTS))]
+    assert lines == [
+        f"| {given.verdict} | {reason} | {given.why} | {given.meaning} |" for reason, given in REASONS.items()
+    ]
+    assert {given.why for given in REASONS.values()} == {"", *CLASSES}
+    for name, meaning in CLASSES.items():
+        assert f"| {name} | {meaning} |" in text, name
+    for given in REASONS.values():
+        assert (given.why == "") == (given.verdict != names.NOT_TESTABLE)

@@ -209,3 +209,15 @@ def test_exhausted_and_regulatory_t_cells_are_tumour_enriched_in_twelve_patients
     assert (enriched["n_pairs"] >= 10).all()
     naive = table[table.index.str.contains("LEF1|TCF7|CX3CR1|GNLY")]
     assert (naive["estimate"] > 0).sum() >= 3
+
+
+def test_the_error_of_counting_is_that_of_draws():
+    rng, n, share, depth = np.random.default_rng(2), 400, 0.2, 300
+    names_of = [f"p{i}" for i in range(n)]
+    samples = [f"{name}_{arm}" for arm in ("a", "b") for name in names_of]
+    counts = pd.DataFrame({"x": rng.binomial(depth, share, 2 * n).astype(float)}, index=samples)
+    patients = pd.Series(names_of * 2, index=samples)
+    contrast = Contrast("c", "stie_vs_time", "", patients[:n], patients[n:], paired=True)
+    row = compare([contrast], [Measure(CELL_FRACTION, counts, counts * 0 + depth, 10)], min_pairs=3).iloc[0]
+    assert row["counting_se"] == pytest.approx(np.sqrt(2 / (depth * share * (1 - share)) / n), rel=0.02)
+    assert row["counting_se"] == pytest.approx(row["se"], rel=0.1)  # nothing else makes these differ

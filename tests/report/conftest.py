@@ -16,6 +16,7 @@ from tests.report.fabricated_quality import quality_of, write_quality
 from tests.report.fabricated_structures import niche_tables, structure_tables
 
 from stietime import names
+from stietime.cohort.conflicts import conflict_groups
 from stietime.report.results import Results
 from stietime.resources import read_claims
 from stietime.settings import Settings
@@ -146,12 +147,31 @@ def _contrasts(rng: np.random.Generator) -> pd.DataFrame:
 
 def _claims(rng: np.random.Generator) -> pd.DataFrame:
     claims = read_claims()
-    claims["verdict"] = rng.choice(names.VERDICTS, len(claims), p=(0.1, 0.05, 0.25, 0.6))
+    claims["verdict"] = rng.choice(names.VERDICTS, len(claims), p=(0.1, 0.02, 0.05, 0.23, 0.6))
     tested = claims["verdict"] != names.NOT_TESTABLE
     for column in ("estimate", "ci_low", "ci_high", "p", "q"):
         claims[column] = np.where(tested, rng.random(len(claims)), np.nan)
-    claims["n_patients"] = np.where(tested, 3, 0)
+    claims["n_patients"] = claims["n_pairs"] = np.where(tested, 3, 0)
+    claims["ci_low"] = claims["estimate"] - 0.5
+    claims["ci_high"] = claims["estimate"] + 0.5
+    tests = {"contrast": "stie_vs_time", "entity_tested": "treg", "kind_tested": "cell_fraction"}
+    tests |= {"equivalence_margin": 0.5, "p_equivalence": 0.7, "power": 0.2, "detectable": 1.5}
+    for column, value in tests.items():
+        claims[column] = pd.Series(value, index=claims.index).where(tested)
+    claims["expected"] = claims["direction"].where(tested, "")
+    claims["why"] = np.where(tested, "", "cancer")
+    claims["conflict_group"] = conflict_groups(claims)
     return claims.assign(reason=np.where(tested, "not significant", "other cancer"), detail="cancers: NSCLC")
+
+
+def _patient_values(rng: np.random.Generator) -> pd.DataFrame:
+    rows = [
+        ("stie_vs_time", "cell_fraction", "treg", f"p{patient}", arm, rng.normal(), rng.random(), 3, 10)
+        for patient in (1, 2, 3)
+        for arm in ("first", "second")
+    ]
+    columns = ["contrast", "kind", "entity", "patient", "arm", "value", "natural", "n", "n_parent"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _write_cohort(folder: Path, sheet: pd.DataFrame, kept: pd.DataFrame, rng: np.random.Generator) -> None:
@@ -180,7 +200,8 @@ def _write_cohort(folder: Path, sheet: pd.DataFrame, kept: pd.DataFrame, rng: np
     tables = {
         "cells": cells, "embedding": embedding, "cell_types": cell_types, "integration_metrics": metric,
         "state_rules": rules, "composition": _composition(cells, sheet), "contrasts": _contrasts(rng),
-        "claims": _claims(rng), "planted": _planted(), **cluster_tables(cells), **_state_tables(),
+        "claims": _claims(rng), "patient_values": _patient_values(rng), "planted": _planted(),
+        **cluster_tables(cells), **_state_tables(),
         **copy_number_tables(cells),
     }  # fmt: skip
     for output, frame in tables.items():

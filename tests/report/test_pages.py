@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from stietime import names
-from stietime.report import sections_cells, sections_statistics
+from stietime.report import sections_cells, sections_claims, sections_statistics
 from stietime.report.build import render_page
 from stietime.report.pages import cohort_page, sample_page, section_page
 from stietime.storage import read_table, write_table
@@ -23,7 +23,8 @@ COHORT_HEADINGS = (
     "Cell types", "Copy numbers: which epithelial cells are malignant",
     "States by environment", "States: what the calls rest on",
     "States: what else their cells express", "What this cohort can answer",
-    "Contrasts between environments and time points", "Claims of the reviews, weighed", "Tissue sections",
+    "Contrasts between environments and time points", "Claims of the reviews, weighed",
+    "Where the reviews contradict each other", "Tissue sections",
     "Niches across the sections", "Planted beside recovered", "Methods, settings and provenance",
 )  # fmt: skip
 VOID = {"meta", "link", "img", "input", "br", "hr"}
@@ -163,7 +164,7 @@ def test_text_from_files_is_escaped(fabricated):
     claims["entity_as_printed"] = "<script>alert(1)</script>"
     claims.to_csv(fabricated.path("claims"), sep="\t", index=False)
     results = fabricated.open()
-    html = render_page(results, [sections_statistics.claims(results)], title="<b>", subtitle="")
+    html = render_page(results, [sections_claims.claims(results)], title="<b>", subtitle="")
     assert "<b>" not in html
     assert "<script>alert(1)" not in html
     assert "&lt;script&gt;alert(1)" in html

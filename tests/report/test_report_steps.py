@@ -132,3 +132,28 @@ def test_the_claims_can_be_filtered_searched_and_sorted(whole, browser, tmp_path
         numbers = [float(value) for value in values if value]
         assert numbers == expected(numbers)
         assert set(values[len(numbers) :]) == {""}  # what was not measured stands last either way
+
+
+@pytest.mark.slow
+def test_a_weighed_claim_opens_by_keyboard_and_without_a_script(whole, browser, tmp_path):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    from stietime.report.pages import cohort_page
+
+    html = cohort_page(whole.open())[0]
+    for script in (True, False):
+        page = tmp_path / f"{script}.html"
+        page.write_text(html if script else html.replace("<script>", "<template>"))
+        browser.get(page.as_uri())
+        section = browser.find_element(By.ID, "claims")
+        assert len(section.find_elements(By.CSS_SELECTOR, "tbody tr")) == 516
+        assert not section.find_elements(By.CSS_SELECTOR, "tbody .controls")
+        assert bool(section.find_elements(By.CSS_SELECTOR, ".table > .controls")) == script
+        opener = section.find_element(By.CSS_SELECTOR, "details.more > summary")
+        drawing = section.find_element(By.CSS_SELECTOR, "details.more > svg")
+        assert not drawing.is_displayed()
+        browser.execute_script("arguments[0].focus()", opener)
+        opener.send_keys(Keys.ENTER)
+        assert drawing.is_displayed()
+        assert drawing.size["width"] >= 500

@@ -72,6 +72,7 @@ def run_compare(folder, paths, *, excluded=(), **settings):
             *("--counts", *map(str, paths), "--samples", str(folder / "samples.tsv")),
             *("--settings", Comparison(**settings).as_json()),
             *("--composition", str(folder / "composition.tsv"), "--contrasts", str(folder / "contrasts.tsv")),
+            *("--patient-values", str(folder / "patient_values.tsv")),
         ]
     )
 
@@ -242,6 +243,7 @@ def test_verdicts_that_do_not_fit_the_cells_are_an_input_error(cohort, capsys):
     words = ["step", "compare", "--cells", folder / "cells.parquet", "--counts", *paths]
     words += ["--samples", folder / "samples.tsv"]
     words += ["--composition", folder / "composition.tsv", "--contrasts", folder / "contrasts.tsv"]
+    words += ["--patient-values", folder / "patient_values.tsv"]
     verdicts = {"sample": ["p1_STIE"], "verdict": ["usable"], "reason": [""]}
     storage.write_table(pd.DataFrame(verdicts), folder / "samples.tsv")
     assert cli.main([*map(str, words)]) == 2
@@ -281,6 +283,7 @@ def test_the_step_starts_without_scanpy(cohort):
     words = ["step", "compare", "--cells", folder / "cells.parquet", "--counts", *paths]
     words += ["--samples", folder / "samples.tsv"]
     words += ["--composition", folder / "composition.tsv", "--contrasts", folder / "contrasts.tsv"]
+    words += ["--patient-values", folder / "patient_values.tsv"]
     code = f"import sys; from stietime.cli import main; main({[*map(str, words)]}); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = done.stdout.split()

@@ -49,6 +49,7 @@ def chain(root, out, samples):
     both = ("--counts", *counts, "--quality", *quality)
     cells, embedding = ("--cells", out / "cells.parquet"), ("--embedding", out / "embedding.parquet")
     tables = ("--composition", out / "composition.tsv", "--contrasts", out / "contrasts.tsv")
+    values = ("--patient-values", out / "patient_values.tsv")
     return {
         "collect-samples": ("--sample-quality", *summaries, "--output", out / "samples.tsv"),
         "integrate": (
@@ -65,7 +66,7 @@ def chain(root, out, samples):
             *("--counts", *counts, "--clusters", out / "clusters.parquet", "--cell-types"),
             *(out / "types.parquet", "--states", out / "states.parquet", "--output", out / "cells.parquet"),
         ),
-        "compare": (*cells, "--counts", *counts, "--samples", out / "samples.tsv", *tables),
+        "compare": (*cells, "--counts", *counts, "--samples", out / "samples.tsv", *tables, *values),
         "weigh-claims": (*cells, *tables, "--output", out / "claims.tsv"),
         "export": ("--counts", *counts, *cells, *embedding, "--output", out / "cohort.h5ad"),
         "check-simulation": (

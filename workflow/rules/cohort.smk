@@ -7,6 +7,7 @@ rule compare:
     output:
         composition=OUT.composition,
         contrasts=OUT.contrasts,
+        patient_values=OUT.patient_values,
     log:
         OUT.log("compare"),
     params:
@@ -14,7 +15,7 @@ rule compare:
     shell:
         "stietime step compare --cells {input.cells:q} --counts {input.counts:q} --samples {input.samples:q}"
         " {params.flags:q} --composition {output.composition:q}"
-        " --contrasts {output.contrasts:q} 2> {log:q}"
+        " --contrasts {output.contrasts:q} --patient-values {output.patient_values:q} 2> {log:q}"
 
 
 rule compare_clones:

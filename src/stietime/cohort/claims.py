@@ -3,94 +3,63 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
 
-from stietime.cohort import verdicts
-from stietime.cohort.composition import LEVEL_STATE, RATIOS, of_immune
+from stietime.cohort import contrasts, reasons, verdicts
+from stietime.cohort.claim_contrasts import find_contrast
+from stietime.cohort.composition import RATIOS, of_immune
 from stietime.cohort.conflicts import conflict_groups
 from stietime.cohort.contrasts import GENE_MISSING
-from stietime.cohort.designs import AFTER_VS_BEFORE
-from stietime.cohort.measures import CELL_FRACTION, GENE_EXPRESSION, SIGNATURE
-from stietime.cohort.samples import CANCER, SPECIES
+from stietime.cohort.evidence import ENVIRONMENTS_OF, Evidence, Row
+from stietime.cohort.measures import CELL_FRACTION, GATED_FRACTION, GENE_EXPRESSION, SIGNATURE
 from stietime.cohort.signatures import DERIVED_SETS, SPATIAL_SETS
-from stietime.cohort.verdicts import Margins, judge
+from stietime.cohort.verdicts import Margins, judge, power_for
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Iterator
 
-PAN_CANCER: Final = "pan_cancer"
-SUPPORTED_DESIGNS: Final = ("stie_vs_time", "time_vs_normal", "patient_vs_donor_blood", AFTER_VS_BEFORE)
 NUMBERS: Final = ("estimate", "ci_low", "ci_high", "p", "q", "n_patients")
-HUMAN: Final = "human"
-
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a cohort offers to test claims with.
-
-    Parameters
-    ----------
-    rows
-        The table of contrasts as one dictionary per (contrast, kind, entity).
-    offered
-        One row per contrast in the order of the table: contrast, design, environment, cancer, treatment.
-    states
-        Entities that were called as states.
-    cancers
-        Cancers of the cohort's patients.
-    human
-        Whether the cohort holds human samples.
-    """
-
-    rows: dict[tuple[str, str, str], Row]
-    offered: list[Row]
-    states: frozenset[str]
-    cancers: frozenset[str]
-    human: bool
+WEIGHED: Final = (contrasts.TESTED, contrasts.CONFOUNDED)
+BETWEEN_CELLS: Final = "between_cells"
+BETWEEN_REGIONS: Final = "between_regions"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The reason for a verdict, the row it rests on if there is one, and a remark."""
+    """The reason for a verdict, what it rests on, and a remark.
+
+    Parameters
+    ----------
+    reason
+        One of `reasons.REASONS`.
+    row
+        The row of contrasts it rests on.
+    detail
+        A remark.
+    sign
+        -1 where the claim is about the second arm of the contrast.
+    other_cancer
+        Cancers of the patients, where they are not the claim's.
+    """
 
     reason: str
     row: Row | None = None
     detail: str = ""
+    sign: int = 1
+    other_cancer: str = ""
 
 
-def gather_evidence(contrasts: pd.DataFrame, composition: pd.DataFrame, samples: pd.DataFrame) -> Evidence:
-    """Index the tables of a cohort.
-
-    Parameters
-    ----------
-    contrasts
-        As `contrasts.compare` gives it.
-    composition
-        As `count_entities` gives it.
-    samples
-        As `name_cohort` gives it.
-    """
-    keys = ["contrast", "design", "environment", "cancer", "treatment"]
-    text = contrasts[keys].fillna("").astype(str)
-    filled = contrasts.fillna({"note": "", "parent": ""})
-    records = [{str(k): v for k, v in row.items()} for row in filled.to_dict("records")]
-    rows = {(row["contrast"], row["kind"], row["entity"]): row for row in records}
-    species = {value.casefold() for value in samples[SPECIES]}
-    return Evidence(
-        rows=rows,
-        offered=[{str(k): v for k, v in row.items()} for row in text.drop_duplicates().to_dict("records")],
-        states=frozenset(composition.loc[composition["level"] == LEVEL_STATE, "entity"]),
-        cancers=frozenset(samples[CANCER]) - {""},
-        human=bool(species & {HUMAN, "homo sapiens", ""}),
-    )
-
-
-def weigh(claims: pd.DataFrame, evidence: Evidence, *, alpha: float, margins: Margins) -> pd.DataFrame:
+def weigh(
+    claims: pd.DataFrame,
+    evidence: Evidence,
+    *,
+    alpha: float,
+    margins: Margins,
+    of_other_cancers: bool = False,
+) -> pd.DataFrame:
     """Give every claim one verdict.
 
     Parameters
@@ -103,113 +72,119 @@ def weigh(claims: pd.DataFrame, evidence: Evidence, *, alpha: float, margins: Ma
         Level for q (directions) and for the p of the equivalence test (unchanged).
     margins
         Equivalence margins.
+    of_other_cancers
+        Whether a claim about a cancer that the cohort does not hold is weighed by the cancers it holds.
 
     Returns
     -------
     One row per claim, in the order given: claim_id, verdict, the numbers of the contrast it rests on,
-    reason (one of `verdicts.REASONS`), detail, contrast, entity_tested, kind_tested, conflict_group (the
+    reason (one of `reasons.REASONS`), detail, contrast, entity_tested, kind_tested, why (the class of what is
+    not testable), n_pairs, what the test could show (equivalence_margin, p_equivalence, power, detectable),
+    expected (the claim's direction for the first arm of the contrast), other_cancer, conflict_group (the
     claims that the reviews contradict each other in), and the text of the claim.
     """
     records = [{str(k): v for k, v in claim.items()} for claim in claims.to_dict("records")]
-    found = [_weigh_one(claim, evidence, alpha, margins) for claim in records]
-    results = pd.DataFrame([_result(finding) for finding in found], index=claims.index)
+    found = [
+        _weigh_one(claim, evidence, alpha, margins, of_other_cancers=of_other_cancers) for claim in records
+    ]
+    rows = [_result(*pair, alpha, margins) for pair in zip(records, found, strict=True)]
+    results = pd.DataFrame(rows, index=claims.index)
     results["conflict_group"] = conflict_groups(claims)
     results.insert(0, "claim_id", claims["claim_id"])
     return pd.concat([results, claims.drop(columns="claim_id")], axis=1)
 
 
-def _result(finding: Finding) -> Row:
+def _result(claim: Row, finding: Finding, alpha: float, margins: Margins) -> Row:
     row = finding.row or {}
     numbers = {name: row.get(name, np.nan) for name in NUMBERS}
     numbers["n_patients"] = int(row.get("n_patients", 0))
+    reason = reasons.REASONS[finding.reason]
+    expected = _expected(claim["direction"], finding.sign) if row else ""
+    shows = power_for(expected, row, alpha=alpha, margin=margins.of(row["kind"])) if row else None
     return {
-        "verdict": verdicts.REASONS[finding.reason][0],
+        "verdict": reason.verdict,
         **numbers,
         "reason": finding.reason,
         "detail": finding.detail,
         "contrast": row.get("contrast", ""),
         "entity_tested": row.get("entity", ""),
         "kind_tested": row.get("kind", ""),
+        "why": reason.why,
+        "n_pairs": int(row.get("n_pairs", 0)),
+        "equivalence_margin": shows.margin if shows else np.nan,
+        "p_equivalence": shows.p_equivalence if shows else np.nan,
+        "power": shows.power if shows else np.nan,
+        "detectable": shows.detectable if shows else np.nan,
+        "expected": expected,
+        "other_cancer": finding.other_cancer,
     }
 
 
-def _weigh_one(claim: Row, evidence: Evidence, alpha: float, margins: Margins) -> Finding:
-    closed = _closed(claim) or _closed_by_cohort(claim, evidence)
+def _expected(direction: str, sign: int) -> str:
+    """Turn the direction of a claim into that of the first arm of its contrast."""
+    turned = {verdicts.UP: verdicts.DOWN, verdicts.DOWN: verdicts.UP}
+    return direction if sign > 0 else turned.get(direction, direction)
+
+
+def _weigh_one(
+    claim: Row, evidence: Evidence, alpha: float, margins: Margins, *, of_other_cancers: bool
+) -> Finding:
+    closed = _closed(claim, evidence)
     if closed:
-        return closed
-    contrast = find_contrast(claim, evidence)
-    if isinstance(contrast, Finding):
-        return contrast
-    row, remark = find_row(claim, contrast, evidence)
+        return Finding(closed, detail=claim["reference_arm"] if claim["design"] == BETWEEN_CELLS else "")
+    if not evidence.human:
+        return Finding(reasons.OTHER_SPECIES)
+    choice = find_contrast(claim, evidence, of_other_cancers=of_other_cancers)
+    if choice.reason:
+        return Finding(choice.reason, detail=choice.detail)
+    row, remark = find_row(claim, choice.contrast, evidence)
     if row is None:
-        return Finding(remark, detail=f"in the contrast {contrast}")
-    reason = judge(claim["direction"], row, alpha=alpha, margin=margins.of(row["kind"]))
-    return Finding(reason, row, "; ".join(filter(None, [remark, row["note"]])))
+        return Finding(remark, detail=f"in the contrast {choice.contrast}")
+    expected = _expected(claim["direction"], choice.sign)
+    reason = judge(expected, row, alpha=alpha, margin=margins.of(row["kind"]))
+    if reason == reasons.NOT_MEASURED and _was_lost(row, evidence):
+        reason = reasons.NOT_CAPTURED
+    parts = [choice.detail, remark, row["note"], _where_it_moves(claim, choice.contrast, evidence, alpha)]
+    return Finding(reason, row, "; ".join(filter(None, parts)), choice.sign, choice.other_cancer)
 
 
-def _closed(claim: Row) -> Finding | None:
-    """Say why no cohort could test a claim."""
+def _closed(claim: Row, evidence: Evidence) -> str:
+    """Give the reason why no cohort could test a claim, or "" if one could."""
     entity, testable, design = claim["entity_id"], claim["testable"], claim["design"]
     unsigned = claim["direction"] not in (verdicts.UP, verdicts.DOWN, verdicts.UNCHANGED)
-    reasons = {
-        verdicts.PROTEIN_ONLY: testable == "protein_or_metabolite_only",
-        verdicts.NOT_TRANSCRIPTOMIC: testable == "not_transcriptomic",
-        verdicts.DESIGN_NOT_SUPPORTED: design not in SUPPORTED_DESIGNS,
-        verdicts.NO_DIRECTION: unsigned,
-        verdicts.NEEDS_SECTIONS: entity in SPATIAL_SETS,
-        verdicts.RATIO_NOT_COMPUTABLE: entity in DERIVED_SETS and entity not in RATIOS,
+    unnamed = claim["claim_id"] not in evidence.named
+    found = {
+        reasons.PROTEIN_ONLY: testable == "protein_or_metabolite_only",
+        reasons.NOT_TRANSCRIPTOMIC: testable == "not_transcriptomic",
+        reasons.COMPARES_CELLS: design == BETWEEN_CELLS and unnamed,
+        reasons.COMPARES_REGIONS: design == BETWEEN_REGIONS and unnamed,
+        reasons.NO_DIRECTION: unsigned,
+        reasons.NEEDS_SECTIONS: entity in SPATIAL_SETS,
+        reasons.RATIO_NOT_COMPUTABLE: entity in DERIVED_SETS and entity not in RATIOS,
     }
-    reason = next((reason for reason, holds in reasons.items() if holds), None)
-    detail = design if reason == verdicts.DESIGN_NOT_SUPPORTED else ""
-    return Finding(reason, detail=detail) if reason else None
+    return next((reason for reason, holds in found.items() if holds), "")
 
 
-def _closed_by_cohort(claim: Row, evidence: Evidence) -> Finding | None:
-    if not evidence.human:
-        return Finding(verdicts.OTHER_SPECIES)
-    if claim["cancer"] not in (PAN_CANCER, *evidence.cancers):
-        have = ", ".join(sorted(evidence.cancers)) or "none named"
-        return Finding(verdicts.OTHER_CANCER, detail=f"cancers of the cohort: {have}")
-    return None
+def _was_lost(row: Row, evidence: Evidence) -> bool:
+    where = ENVIRONMENTS_OF.get(row["design"], (row["environment"],))
+    return any((row["entity"], environment) in evidence.lost for environment in where)
 
 
-def find_contrast(claim: Row, evidence: Evidence) -> str | Finding:
-    """Find the contrast that answers a claim: the widest with its design, compartment, treatment and cancer.
-
-    A claim about all cancers takes the contrast over all patients; one about a cancer takes that cancer's.
-
-    Parameters
-    ----------
-    claim
-        A row of the claims.
-    evidence
-        As `gather_evidence` gives it.
-
-    Returns
-    -------
-    The contrast's name, or the finding that there is none, with its reason.
-    """
-    options = [row for row in evidence.offered if row["design"] == claim["design"]]
-    if not options:
-        return Finding(verdicts.DESIGN_NOT_IN_COHORT, detail=claim["design"])
-    if claim["design"] == AFTER_VS_BEFORE:
-        options = [row for row in options if row["environment"] == claim["compartment"]]
-        if not options:
-            return Finding(verdicts.OTHER_COMPARTMENT, detail=f"no samples in {claim['compartment']} for it")
-        treatments = _named(row["treatment"] for row in options)
-        options = [row for row in options if row["treatment"] == claim["context"]]
-        if not options:
-            return Finding(verdicts.OTHER_TREATMENT, detail=f"treatments of the cohort: {treatments}")
-    if claim["cancer"] != PAN_CANCER:
-        cancers = _named(row["cancer"] for row in options)
-        options = [row for row in options if row["cancer"] == claim["cancer"]]
-        if not options:
-            return Finding(verdicts.OTHER_CANCER, detail=f"cancers of the contrast: {cancers}")
-    return str(options[0]["contrast"])
-
-
-def _named(values: Collection[str] | Any) -> str:  # noqa: ANN401 - any iterable
-    return ", ".join(sorted(set(values) - {""})) or "none"
+def _where_it_moves(claim: Row, contrast: str, evidence: Evidence, alpha: float) -> str:
+    """Tell in which of the cell types that make a gene it moves."""
+    if claim["testable"] != GENE_EXPRESSION:
+        return ""
+    rows = evidence.regulators.get((contrast, claim["entity_id"]), [])
+    made = [row for row in rows if str(row["makes_it"]).lower() == "true" and row["q"] == row["q"]]
+    if not made:
+        return ""
+    moved = [row for row in made if row["q"] <= alpha]
+    told = [
+        f"{'up' if row['estimate'] > 0 else 'down'} in {row['cell_type']} (q {row['q']:.2g}, "
+        f"{row['n_patients']:.0f} patients)"
+        for row in sorted(moved, key=lambda row: row["q"])
+    ]
+    return f"of {len(made)} cell types that make it: {', '.join(told) or 'moves in none'}"
 
 
 def find_row(claim: Row, contrast: str, evidence: Evidence) -> tuple[Row | None, str]:
@@ -217,7 +192,8 @@ def find_row(claim: Row, contrast: str, evidence: Evidence) -> tuple[Row | None,
 
     A fraction of cells is that of a called state in its parent; else of the type among immune cells; else
     of the lineage among all cells. A state without a call is represented by the mean score of its set in
-    its parent, and the remark says so. A ratio has no such stand-in.
+    its parent. Where neither can be tested because the parent is rare, the subset is counted among immune
+    cells. The remark says which. A ratio has no such stand-in.
 
     Parameters
     ----------
@@ -236,15 +212,47 @@ def find_row(claim: Row, contrast: str, evidence: Evidence) -> tuple[Row | None,
     if testable == GENE_EXPRESSION:
         row = evidence.rows.get((contrast, GENE_EXPRESSION, entity))
         missing = row is None or row["note"].endswith(GENE_MISSING)
-        return (None, verdicts.GENE_NOT_IN_DATA) if missing else (row, "pseudobulk of all kept cells")
+        return (None, reasons.GENE_NOT_IN_DATA) if missing else (row, "pseudobulk of all kept cells")
     score = evidence.rows.get((contrast, SIGNATURE, entity))
     if testable == SIGNATURE:
-        return (score, f"mean score in {score['parent']}") if score else (None, verdicts.SET_NOT_SCORED)
-    candidates = [entity] if entity in evidence.states else [of_immune(entity), entity]
-    for name in candidates:
+        return (score, f"mean score in {score['parent']}") if score else (None, reasons.SET_NOT_SCORED)
+    options = list(_fractions(entity, contrast, evidence))
+    if not options:
+        return None, reasons.RATIO_NOT_COMPUTABLE if entity in RATIOS else reasons.CELLS_NOT_CALLED
+    first, remark = options[0]
+    if first["status"] in WEIGHED:
+        return first, remark
+    gate = evidence.rows.get((contrast, GATED_FRACTION, of_immune(entity)))
+    if gate is None or gate["status"] not in WEIGHED:
+        return first, remark
+    how = "called" if entity in evidence.states else "a score above 0"
+    stand_in = f"among {gate['parent']} cells ({how}), which moves with its parent too"
+    return gate, f"in place of what cannot be tested ({remark}: {first['status']}), its cells {stand_in}"
+
+
+def _fractions(entity: str, contrast: str, evidence: Evidence) -> Iterator[tuple[Row, str]]:
+    for name in [entity] if entity in evidence.states else [of_immune(entity), entity]:
         row = evidence.rows.get((contrast, CELL_FRACTION, name))
         if row is not None:
-            return row, f"fraction of {row['parent']}"
+            yield row, f"fraction of {row['parent']}"
+    score = evidence.rows.get((contrast, SIGNATURE, entity))
     if score:
-        return score, f"no call for it: mean score in {score['parent']} in place of a fraction"
-    return None, verdicts.RATIO_NOT_COMPUTABLE if entity in RATIOS else verdicts.CELLS_NOT_CALLED
+        yield score, f"no call for it: mean score in {score['parent']} in place of a fraction"
+
+
+def entities_of(claims: pd.DataFrame) -> dict[str, list[str]]:
+    """List what the claims are about, by kind of contrast, with every stand-in.
+
+    Parameters
+    ----------
+    claims
+        The claims of the reviews.
+    """
+    about = {kind: sorted(part.unique()) for kind, part in claims.groupby("testable")["entity_id"]}
+    cells, scores = about.get(CELL_FRACTION, []), about.get(SIGNATURE, [])
+    return {
+        CELL_FRACTION: [*cells, *map(of_immune, cells)],
+        GATED_FRACTION: [*map(of_immune, cells)],
+        SIGNATURE: sorted({*cells, *scores}),
+        GENE_EXPRESSION: about.get(GENE_EXPRESSION, []),
+    }

@@ -21,6 +21,7 @@ LEVEL_STATE: Final = "state"
 LEVEL_IMMUNE: Final = "of_immune"
 LEVEL_COMPOSITE: Final = "composite"
 LEVEL_RATIO: Final = "ratio"
+LEVEL_GATED: Final = "gated"
 
 # the reviews' ratios of counts: the log-odds of the first within both together is the log of the ratio
 RATIOS: Final = {
@@ -162,11 +163,30 @@ def count_entities(
     labels, counts, _ = tally(cells, sets)
     counts = counts.reindex(samples.index, fill_value=0)
     parts = [_counted(entity, counts, samples, labels) for entity in list_entities(labels)]
+    return finish_counts(parts, samples, min_parent_cells=min_parent_cells, excluded=excluded or {})
+
+
+def finish_counts(
+    parts: Sequence[pd.DataFrame],
+    samples: pd.DataFrame,
+    *,
+    min_parent_cells: int,
+    excluded: Mapping[str, str],
+) -> pd.DataFrame:
+    """Put counts of entities together, with fractions and why there is none.
+
+    Parameters
+    ----------
+    parts
+        Tables of sample, entity, level, n, parent, n_parent, note.
+    samples, min_parent_cells, excluded
+        As `count_entities` takes them.
+    """
     table = pd.concat(parts, ignore_index=True)
     few = (table["n_parent"] < min_parent_cells) & (table["note"] == "")
     table.loc[few, "note"] = f"fewer than {min_parent_cells} parent cells"
     table["fraction"] = (table["n"] / table["n_parent"]).where(table["note"] == "")
-    table = _without_numbers(table, excluded or {})
+    table = _without_numbers(table, excluded)
     columns = ["sample", "entity", "level", "n", "parent", "n_parent", "fraction", "note"]
     return table[columns].join(samples, on="sample").sort_values(["sample"], kind="stable", ignore_index=True)
 
@@ -193,14 +213,30 @@ def _counted(entity: Entity, counts: pd.DataFrame, samples: pd.DataFrame, labels
             "n_parent": (matrix @ entity.parent_members).astype(np.int64),
         }
     )
-    table["note"] = _not_captured(entity, counts, samples, labels)
+    table["note"] = not_captured(entity, counts, samples, labels)
     return table
 
 
-def _not_captured(
+def not_captured(
     entity: Entity, counts: pd.DataFrame, samples: pd.DataFrame, labels: Labels
 ) -> Sequence[str]:
-    """Say where granulocytes were lost: in PBMC, and where no sample of an environment has one."""
+    """Say where granulocytes were lost: in PBMC, and where no sample of an environment has one.
+
+    Parameters
+    ----------
+    entity
+        What is counted.
+    counts
+        Samples x labels.
+    samples
+        One row per sample, with environment and tissue.
+    labels
+        The labels of the cohort.
+
+    Returns
+    -------
+    A note for each sample, or "".
+    """
     lineages = set(labels.table.loc[entity.members, names.LINEAGE])
     if not lineages or not lineages <= set(GRANULOCYTES):
         return [""] * len(samples)

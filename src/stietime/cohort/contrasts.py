@@ -16,6 +16,8 @@ from stietime.cohort.relative import relative_effects
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
+    from numpy.typing import NDArray
+
     from stietime.cohort.designs import Contrast
 
 # what became of an entity in a contrast
@@ -69,6 +71,7 @@ COLUMNS: Final = (
     "cancer",
     "treatment",
     "detectable",
+    "counting_se",
     *RELATIVE_COLUMNS,
 )
 
@@ -92,7 +95,8 @@ def compare(contrasts: Sequence[Contrast], measures: Sequence[Measure], *, min_p
     within contrast and kind. `mean_first` and `mean_second` are means over patients of the fraction, the
     mean score, or log2 counts per million. `estimate_relative` is the log-ratio to the kinds of cells that
     moved least (`reference`), and `bias` what the estimate differs from it by. `detectable` is
-    the effect found with 80 % power at p = 0.05. What is not tested has no p,
+    the effect found with 80 % power at p = 0.05; `counting_se` is the standard error if patients differed by
+    the counting of cells or molecules alone. What is not tested has no p,
     and `note` says why.
     """
     tables = [_table(contrast, measure, min_pairs) for contrast in contrasts for measure in measures]
@@ -135,6 +139,7 @@ def _table(contrast: Contrast, measure: Measure, min_pairs: int) -> pd.DataFrame
             "cancer": contrast.cancer,
             "treatment": contrast.treatment,
             "detectable": detectable_effect(effects.se, effects.df),
+            "counting_se": _counting_se(values, effects),
             **beside,
         }
     )
@@ -161,6 +166,15 @@ def _beside_reference(
         "bias": np.where(told & values.seen, effects.estimate - found.estimate, np.nan),
         "reference": relative.reference,
     }
+
+
+def _counting_se(values: Arms, effects: Effects) -> NDArray[np.float64]:
+    """Give the standard error that counting alone makes; nan for signatures."""
+    if values.sampling_variances is None:
+        return np.full(len(effects.estimate), np.nan)
+    first, second = values.sampling_variances
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.sqrt(first / effects.n_first + second / effects.n_second))
 
 
 def _status(effects: Effects, values: Arms, min_pairs: int) -> list[str]:

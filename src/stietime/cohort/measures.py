@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from stietime.cohort.composition import LEVEL_CELL_TYPE, LEVEL_LINEAGE, NOT_CAPTURED, of_immune
+from stietime.cohort.composition import LEVEL_CELL_TYPE, LEVEL_GATED, LEVEL_LINEAGE, NOT_CAPTURED, of_immune
 from stietime.cohort.hierarchy import ALL, IMMUNE
 from stietime.cohort.log_odds import rarefied_log_odds
 
@@ -21,8 +21,10 @@ from stietime.cohort.effects import mean_of_patients
 Matrix = NDArray[np.float64]
 
 CELL_FRACTION: Final = "cell_fraction"
+GATED_FRACTION: Final = "gated_fraction"
 GENE_EXPRESSION: Final = "gene_expression"
 SIGNATURE: Final = "signature"
+FRACTIONS: Final = (CELL_FRACTION, GATED_FRACTION)
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Measure:
     Parameters
     ----------
     kind
-        `cell_fraction`, `gene_expression` or `signature`.
+        `cell_fraction`, `gated_fraction`, `gene_expression` or `signature`.
     numerator
         Samples x entities: cells of the entity; counts of the gene; sum of the scores.
     denominator
@@ -90,20 +92,32 @@ def composition_measure(composition: pd.DataFrame, *, min_parent_cells: int) -> 
     """Make the measure of cell fractions from the table of `count_entities`.
 
     Cell types that are their own lineage are left out, since they are tested as lineage. Excluded samples,
-    which have no numbers, measure nothing.
+    which have no numbers, measure nothing. Gated subsets are a measure of their own.
     """
+    composition = composition[composition["level"] != LEVEL_GATED]
     own = (composition["level"] == LEVEL_CELL_TYPE) & (composition["entity"] == composition["parent"])
     rows = composition[~own]
     # authors' types may bear the name of a state that is called: the call is tested
     rows = rows[~rows.duplicated(["sample", "entity"], keep="last")]
+    measure = _counts_measure(CELL_FRACTION, rows, min_parent_cells)
+    order = list(measure.numerator.columns)
+    parts, own_part = _parts(composition.drop_duplicates(["entity", "level"]), order)
+    return replace(measure, parts=parts, own_part=own_part)
+
+
+def gated_measure(gated: pd.DataFrame, *, min_parent_cells: int) -> Measure:
+    """Make the measure of subsets among immune cells from the table of `count_gated`."""
+    return _counts_measure(GATED_FRACTION, gated, min_parent_cells)
+
+
+def _counts_measure(kind: str, rows: pd.DataFrame, min_parent_cells: int) -> Measure:
     captured = ~rows["note"].fillna("").str.startswith(NOT_CAPTURED)
     rows = rows.assign(n_parent=rows["n_parent"].where(captured, 0))
     order = list(dict.fromkeys(rows["entity"]))
     wide = rows.set_index(["sample", "entity"])[["n", "n_parent"]].astype(float).fillna(0.0)
     counts, totals = (wide[column].unstack()[order] for column in wide.columns)  # noqa: PD010 - no aggregation
     parents = dict(zip(rows["entity"], rows["parent"], strict=True))
-    parts, own_part = _parts(composition.drop_duplicates(["entity", "level"]), order)
-    return Measure(CELL_FRACTION, counts, totals, min_parent_cells, parents, parts, own_part)
+    return Measure(kind, counts, totals, min_parent_cells, parents)
 
 
 def _parts(entities: pd.DataFrame, order: list[str]) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
@@ -217,7 +231,7 @@ def _counting_variance(kind: str, top: Matrix, depth: Matrix, reference: Matrix)
     """Average the variance of the log by counting: 1/n, and for odds also 1/(N - n) (delta method)."""
     half = 0.5 * depth / reference
     each = 1 / (top + half)
-    if kind == CELL_FRACTION:
+    if kind in FRACTIONS:
         each += 1 / (depth - top + half)
     return mean_of_patients(each)
 
@@ -245,7 +259,7 @@ def _median(depth: Matrix) -> Matrix:
 
 
 def _scaled(kind: str, top: Matrix, depth: Matrix, reference: Matrix) -> Matrix:
-    if kind == CELL_FRACTION:
+    if kind in FRACTIONS:
         return rarefied_log_odds(top, depth, reference)
     if kind == GENE_EXPRESSION:
         return log2_cpm(top, depth, reference)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import nctdtr, ndtr
 
-from stietime.cohort.moderated import t_quantile
+from stietime.cohort.moderated import t_below, t_quantile
 
 Vector = NDArray[np.float64]
 
@@ -41,6 +41,51 @@ def detectable_effect(se: Vector, df: Vector, *, level: float = 0.05, power: flo
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     result[known] = high[places] * se[known]
     return result
+
+
+def power_of(effect: float, se: float, df: float, *, level: float = 0.05) -> float:
+    """Give the chance that a two-sided t-test finds an effect, by its standard error.
+
+    Parameters
+    ----------
+    effect
+        Size of the effect, on the scale of the standard error.
+    se, df
+        Standard error and degrees of freedom; df may be infinite.
+    level
+        Of the test.
+
+    Returns
+    -------
+    The power; the chance of finding the effect with the wrong sign counts for nothing.
+    """
+    degrees = np.array([df])
+    critical = t_quantile(1 - level / 2, degrees)
+    return float(_power(np.array([abs(effect) / se]), degrees, critical)[0])
+
+
+def equivalence_power(margin: float, se: float, df: float, *, level: float = 0.05) -> float:
+    """Give the chance that two one-sided t-tests show equivalence where there is no effect at all.
+
+    The estimate has to fall between -m and m with m = margin - t(1 - level, df) x se; with the standard error
+    taken as it was found, 2 F(m / se) - 1 with F of Student's t.
+
+    Parameters
+    ----------
+    margin
+        Equivalence margin.
+    se, df
+        Standard error and degrees of freedom; df may be infinite.
+    level
+        Of each of the tests.
+
+    References
+    ----------
+    Schuirmann 1987, J Pharmacokinet Biopharm 15:657.
+    """
+    degrees = np.array([df])
+    room = np.array([margin / se]) - t_quantile(1 - level, degrees)
+    return float(max(0.0, 2 * t_below(room, degrees)[0] - 1))
 
 
 def _power(noncentrality: Vector, df: Vector, critical: Vector) -> Vector:

@@ -1,4 +1,4 @@
-"""Verdicts on claims, each with a reason of a fixed list."""
+"""Verdicts on claims from one row of the contrasts: direction, equivalence, and the power there was."""
 
 from __future__ import annotations
 
@@ -7,97 +7,21 @@ from typing import Any, Final
 
 import numpy as np
 
-from stietime import names
-from stietime.cohort import contrasts
-from stietime.cohort.measures import CELL_FRACTION, GENE_EXPRESSION, SIGNATURE
+from stietime.cohort import contrasts, reasons
+from stietime.cohort.measures import CELL_FRACTION, GATED_FRACTION, GENE_EXPRESSION, SIGNATURE
 from stietime.cohort.moderated import t_below
+from stietime.cohort.power import detectable_effect, equivalence_power, power_of
 
 UP: Final = "up"
 DOWN: Final = "down"
 UNCHANGED: Final = "unchanged"
 
-# not testable, in the order they are looked for
-PROTEIN_ONLY: Final = "protein only"
-NOT_TRANSCRIPTOMIC: Final = "not transcriptomic"
-DESIGN_NOT_SUPPORTED: Final = "design not supported"
-NO_DIRECTION: Final = "no direction given"
-NEEDS_SECTIONS: Final = "needs tissue sections"
-RATIO_NOT_COMPUTABLE: Final = "ratio not computable"
-OTHER_SPECIES: Final = "other species"
-OTHER_CANCER: Final = "other cancer"
-DESIGN_NOT_IN_COHORT: Final = "design not in cohort"
-OTHER_COMPARTMENT: Final = "other compartment"
-OTHER_TREATMENT: Final = "other treatment"
-CELLS_NOT_CALLED: Final = "cells not called"
-SET_NOT_SCORED: Final = "set not scored"
-GENE_NOT_IN_DATA: Final = "gene not in data"
-NOT_MEASURED: Final = "not measured"
-NOT_SEEN: Final = "not seen"
-TOO_FEW_PATIENTS: Final = "too few patients"
-NO_VARIANCE: Final = "no variance"
-# supported
-SAME_DIRECTION: Final = "same direction"
-EQUIVALENT: Final = "equivalent"
-# contradicted
-OPPOSITE_DIRECTION: Final = "opposite direction"
-CHANGED: Final = "changed"
-# inconclusive
-CONFOUNDED: Final = "confounded"
-NOT_SIGNIFICANT: Final = "not significant"
-NOT_EQUIVALENT: Final = "neither changed nor equivalent"
-
-REASONS: Final = {
-    PROTEIN_ONLY: (names.NOT_TESTABLE, "the claim is about a protein or metabolite; mRNA does not show it"),
-    NOT_TRANSCRIPTOMIC: (names.NOT_TESTABLE, "the claim is about something that mRNA does not hold"),
-    DESIGN_NOT_SUPPORTED: (
-        names.NOT_TESTABLE,
-        "the claim compares groups of patients, cells or regions, which is not yet supported",
-    ),
-    NO_DIRECTION: (names.NOT_TESTABLE, "the review gives no sign"),
-    NEEDS_SECTIONS: (names.NOT_TESTABLE, "the structure can only be seen in tissue sections"),
-    RATIO_NOT_COMPUTABLE: (
-        names.NOT_TESTABLE,
-        "the claim is about a ratio or trajectory whose parts are not counted",
-    ),
-    OTHER_SPECIES: (names.NOT_TESTABLE, "the cohort holds no human sample"),
-    OTHER_CANCER: (
-        names.NOT_TESTABLE,
-        "the cohort, or this contrast, has no patient with the claim's cancer",
-    ),
-    DESIGN_NOT_IN_COHORT: (names.NOT_TESTABLE, "the sample sheet does not allow this contrast"),
-    OTHER_COMPARTMENT: (
-        names.NOT_TESTABLE,
-        "the sample sheet allows this contrast only in the other compartment",
-    ),
-    OTHER_TREATMENT: (names.NOT_TESTABLE, "no patient of this contrast had the claim's treatment"),
-    CELLS_NOT_CALLED: (
-        names.NOT_TESTABLE,
-        "no cell of the cohort was called as this type, and its set was not scored",
-    ),
-    SET_NOT_SCORED: (names.NOT_TESTABLE, "too few of the set's genes are in the data"),
-    GENE_NOT_IN_DATA: (names.NOT_TESTABLE, "the gene is in no sample"),
-    NOT_MEASURED: (names.NOT_TESTABLE, "no patient has enough captured cells of the parent on both sides"),
-    NOT_SEEN: (names.NOT_TESTABLE, "not one cell or count was seen, which is no evidence of absence"),
-    TOO_FEW_PATIENTS: (names.NOT_TESTABLE, "fewer pairs or patients than `min_pairs`"),
-    NO_VARIANCE: (names.NOT_TESTABLE, "all patients have the same value"),
-    SAME_DIRECTION: (names.SUPPORTED, "the effect has the claim's sign and q is at most `alpha`"),
-    EQUIVALENT: (names.SUPPORTED, "the effect lies within the equivalence margin (TOST p at most `alpha`)"),
-    OPPOSITE_DIRECTION: (names.CONTRADICTED, "the effect has the opposite sign and q is at most `alpha`"),
-    CHANGED: (names.CONTRADICTED, "claimed unchanged, but q is at most `alpha` and it is not equivalent"),
-    CONFOUNDED: (
-        names.INCONCLUSIVE,
-        "the arms of the contrast share no batch, chemistry or study, which may be all that differs",
-    ),
-    NOT_SIGNIFICANT: (names.INCONCLUSIVE, "q is above `alpha`"),
-    NOT_EQUIVALENT: (names.INCONCLUSIVE, "claimed unchanged, neither shown to change nor to stay"),
-}
-
 _NOT_JUDGED: Final = {
-    contrasts.TOO_FEW: TOO_FEW_PATIENTS,
-    contrasts.NOT_MEASURED: NOT_MEASURED,
-    contrasts.NOT_SEEN: NOT_SEEN,
-    contrasts.NO_VARIANCE: NO_VARIANCE,
-    contrasts.CONFOUNDED: CONFOUNDED,
+    contrasts.TOO_FEW: reasons.TOO_FEW_PATIENTS,
+    contrasts.NOT_MEASURED: reasons.NOT_MEASURED,
+    contrasts.NOT_SEEN: reasons.NOT_SEEN,
+    contrasts.NO_VARIANCE: reasons.NO_VARIANCE,
+    contrasts.CONFOUNDED: reasons.CONFOUNDED,
 }
 
 
@@ -121,7 +45,8 @@ class Margins:
 
     def of(self, kind: str) -> float:
         """Give the margin for a kind of contrast."""
-        return {CELL_FRACTION: self.log_odds, SIGNATURE: self.score, GENE_EXPRESSION: self.log2_fold}[kind]
+        fractions = dict.fromkeys((CELL_FRACTION, GATED_FRACTION), self.log_odds)
+        return {**fractions, SIGNATURE: self.score, GENE_EXPRESSION: self.log2_fold}[kind]
 
 
 def equivalence_p(estimate: float, se: float, df: float, margin: float) -> float:
@@ -142,13 +67,68 @@ def equivalence_p(estimate: float, se: float, df: float, margin: float) -> float
     return float(t_below(t, np.array([df, df])).max())
 
 
+@dataclass(frozen=True)
+class Power:
+    """What a test could show.
+
+    Parameters
+    ----------
+    margin
+        Equivalence margin on the scale of the estimate.
+    p_equivalence
+        p-value of the two one-sided tests against it.
+    power
+        For a claim with a direction: the chance that a single test finds an effect as large as the margin.
+        For one of no change: the chance that equivalence is shown if there is no effect at all.
+    detectable
+        The effect that a single two-sided test at p = 0.05 finds with 80 % power.
+    """
+
+    margin: float
+    p_equivalence: float
+    power: float
+    detectable: float
+
+
+def resolution(row: dict[str, Any]) -> float:
+    """Give the standard error by which equivalence and power are judged.
+
+    Not below that of counting alone: where each patient has few cells and none of the kind, all agree, which
+    is no evidence that nothing changed.
+
+    Parameters
+    ----------
+    row
+        A row of the table of contrasts.
+    """
+    return float(np.fmax(row["se"], row.get("counting_se", np.nan)))
+
+
+def power_for(direction: str, row: dict[str, Any], *, alpha: float, margin: float) -> Power:
+    """Tell what the test behind a row of contrasts could show; nan where it was not tested.
+
+    Parameters
+    ----------
+    direction, row, alpha, margin
+        As `judge` takes them.
+    """
+    if np.isnan(row["se"]) or np.isnan(row["df"]):
+        return Power(margin, np.nan, np.nan, np.nan)
+    se, df = resolution(row), float(row["df"])
+    find = equivalence_power if direction == UNCHANGED else power_of
+    seen = detectable_effect(np.array([se]), np.array([df]))[0]
+    return Power(
+        margin, equivalence_p(row["estimate"], se, df, margin), find(margin, se, df, level=alpha), float(seen)
+    )
+
+
 def judge(direction: str, row: dict[str, Any], *, alpha: float, margin: float) -> str:
     """Give the reason for the verdict on a claim whose contrast exists.
 
     Parameters
     ----------
     direction
-        up, down or unchanged.
+        up, down or unchanged, of the first arm against the second.
     row
         A row of the table of contrasts.
     alpha
@@ -158,17 +138,17 @@ def judge(direction: str, row: dict[str, Any], *, alpha: float, margin: float) -
 
     Returns
     -------
-    One of `REASONS`.
+    One of `reasons.REASONS`.
     """
     if row["status"] != contrasts.TESTED:
         return _NOT_JUDGED[row["status"]]
     significant = bool(row["q"] <= alpha)
+    equivalent = equivalence_p(row["estimate"], resolution(row), row["df"], margin) <= alpha
     if direction == UNCHANGED:
-        if equivalence_p(row["estimate"], row["se"], row["df"], margin) <= alpha:
-            return EQUIVALENT
-        return CHANGED if significant else NOT_EQUIVALENT
+        if equivalent:
+            return reasons.EQUIVALENT
+        return reasons.CHANGED if significant else reasons.NOT_EQUIVALENT
     if not significant:
-        return NOT_SIGNIFICANT
-    return (
-        SAME_DIRECTION if np.sign(row["estimate"]) == (1 if direction == UP else -1) else OPPOSITE_DIRECTION
-    )
+        return reasons.WITHIN_MARGIN if equivalent else reasons.NOT_SIGNIFICANT
+    same = np.sign(row["estimate"]) == (1 if direction == UP else -1)
+    return reasons.SAME_DIRECTION if same else reasons.OPPOSITE_DIRECTION

@@ -67,6 +67,7 @@ REGION_COLOURS: Final = {"tumour": "#D55E00", "boundary": "#E6C200", "stroma": "
 
 VERDICT_COLOURS: Final = {
     names.SUPPORTED: "#0072B2",
+    names.EQUIVALENT: "#56B4E9",
     names.CONTRADICTED: "#D55E00",
     names.INCONCLUSIVE: "#8f8f8f",
     names.NOT_TESTABLE: "#d4d4d4",

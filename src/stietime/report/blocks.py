@@ -97,12 +97,13 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Cell:
-    """One field of a table: its text, the value it is sorted by, an address and a tone for colour."""
+    """One field of a table: its text, the value it is sorted by, an address, a tone, what it opens (HTML)."""
 
     text: str
     value: float | str
     href: str = ""
     tone: str = ""
+    more: str = ""  # trusted HTML of ours, never of a file
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,15 @@ CONTRAST_NAMES: Final = {
     "after_vs_before:TIME": "After against before treatment, in the tumour (TIME)",
 }
 
+# first and second arm of a contrast, by its design
+ARM_NAMES: Final = {
+    "stie_vs_time": ("blood", "tumour"),
+    "time_vs_normal": ("tumour", "normal tissue"),
+    "patient_vs_donor_blood": ("patients", "donors"),
+    "after_vs_before": ("after", "before"),
+    "responder_vs_non": ("responders", "others"),
+}
+
 # what lies left (lower in the first arm) and right of zero
 CONTRAST_SIDES: Final = {
     "stie_vs_time": ("higher in tumour", "higher in blood"),
@@ -220,6 +229,11 @@ def contrast_label(contrast: str) -> str:
 def contrast_sides(contrast: str) -> tuple[str, str]:
     """Say what lies left and right of zero in a contrast."""
     return CONTRAST_SIDES.get(contrast.split(";", maxsplit=1)[0], ("lower", "higher"))
+
+
+def arm_names(contrast: str) -> tuple[str, str]:
+    """Name the first and the second arm of a contrast."""
+    return ARM_NAMES.get(contrast.partition(";")[0].partition(":")[0], ("first arm", "second arm"))
 
 
 def lineage_colours() -> dict[str, str]:

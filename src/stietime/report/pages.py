@@ -8,6 +8,7 @@ from stietime import names
 from stietime.report import (
     sections_artefacts,
     sections_cells,
+    sections_claims,
     sections_clones,
     sections_clusters,
     sections_copy_number,
@@ -51,7 +52,8 @@ COHORT = (
     sections_questions.questions,
     sections_statistics.contrasts,
     sections_clones.clones,
-    sections_statistics.claims,
+    sections_claims.claims,
+    sections_claims.conflicts,
     sections_tissue.sections,
     sections_structures.niches,
     sections_statistics.planted,

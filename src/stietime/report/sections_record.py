@@ -9,7 +9,7 @@ import pandas as pd
 
 from stietime import names
 from stietime.report.blocks import Block, Text, section
-from stietime.report.pictures import caption_text
+from stietime.report.methods import COHORT, OF_CELLS, OF_SECTIONS, describe
 from stietime.report.tables import facts_table, table
 from stietime.settings import Section
 
@@ -73,15 +73,7 @@ def settings_table(results: Results, groups: tuple[str, ...] = ()) -> Block:
 @section("methods", "Methods, settings and provenance")
 def record(results: Results) -> list[Block]:
     """How the numbers were made, with which settings, versions and inputs."""
-    settings = results.settings
-    kinds = {
-        "has_cells": len(results.rows(names.CELLS)) > 0,
-        "has_sections": len(results.rows(names.SECTION)) > 0,
-    }
-    paragraphs = caption_text("methods", s=settings, **kinds).split("||")
-    paragraphs += [caption_text("methods_clones", s=settings)] if results.has("clonotypes") else []
-    texts = [Text(paragraph) for paragraph in paragraphs if paragraph.strip()]
-    return [*texts, settings_table(results), *_provenance(results), *_all_tables(results)]
+    return [*describe(results, COHORT), settings_table(results), *_provenance(results), *_all_tables(results)]
 
 
 def _provenance(results: Results) -> list[Block]:
@@ -122,13 +114,13 @@ def _all_tables(results: Results) -> list[Block]:
     return [table(frame, "The tables of the cohort.", links={"table": lambda name: address[name]})]
 
 
-@section("settings", "Settings")
+@section("settings", "Methods and settings")
 def sample_settings(results: Results) -> list[Block]:
-    """List the settings that this sample was treated with."""
-    return [settings_table(results, CELL_GROUPS)]
+    """Tell the methods and list the settings that this sample was treated with."""
+    return [*describe(results, OF_CELLS), settings_table(results, CELL_GROUPS)]
 
 
-@section("settings", "Settings")
+@section("settings", "Methods and settings")
 def tissue_settings(results: Results) -> list[Block]:
-    """List the settings that this section was treated with."""
-    return [settings_table(results, SECTION_GROUPS)]
+    """Tell the methods and list the settings that this section was treated with."""
+    return [*describe(results, OF_SECTIONS), settings_table(results, SECTION_GROUPS)]

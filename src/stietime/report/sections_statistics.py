@@ -1,4 +1,4 @@
-"""Sections of the cohort's report on statistics: contrasts, claims, planted beside recovered."""
+"""Sections of the cohort's report on statistics: contrasts, planted beside recovered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from stietime import names
-from stietime.figures.contrasts import forest, planted_dumbbells, verdict_bars
+from stietime.figures.contrasts import forest, planted_dumbbells
 from stietime.report import labels
 from stietime.report.blocks import Block, Box, Heading, Text, Tiles, section
 from stietime.report.pictures import caption_text, picture
@@ -31,13 +31,6 @@ UNITS = {
     "signature": "difference in mean score",
     "gene_expression": "log2 fold change",
 }
-VERDICT_TONES = {
-    names.SUPPORTED: "good",
-    names.CONTRADICTED: "bad",
-    names.INCONCLUSIVE: "mid",
-    names.NOT_TESTABLE: "untested",
-}
-DIRECTIONS = {"up": "higher", "down": "lower", "unchanged": "unchanged", "na": "no sign given"}
 CONTRAST_COLUMNS = (
     *("contrast", "entity", "kind", "estimate", "ci_low", "ci_high", "p", "q"),
     *("n_patients", "n_pairs", "method", "note"),
@@ -50,10 +43,6 @@ CHECK_GROUPS = {
     "directions of states recovered": "direction",
     "section classes recovered": "section_class",
 }
-CLAIM_COLUMNS = (
-    *("claim_id", "verdict", "estimate", "ci_low", "ci_high", "p", "q", "n_patients", "reason"),
-    *("entity_as_printed", "direction", "context", "compartment", "cancer", "design"),
-)
 
 
 @section("contrasts", "Contrasts between environments and time points")
@@ -132,62 +121,6 @@ def _contrast_table(every: pd.DataFrame, results: Results) -> Block:
         headers={"ci_low": "interval from", "ci_high": "to"}, folded=f"Show the numbers ({len(listed)} rows)",
         filters=("contrast", "kind"), searchable=True,
     )  # fmt: skip
-
-
-@section("claims", "Claims of the reviews, weighed")
-def claims(results: Results) -> list[Block]:
-    """Count the claims per verdict, and list every claim with its reason."""
-    results.need(names.CELLS)
-    every = results.table("claims", CLAIM_COLUMNS)
-    numbers = every["verdict"].value_counts()
-    tiles = Tiles(tuple((str(int(numbers.get(verdict, 0))), verdict, "") for verdict in names.VERDICTS))
-    groups = every["context"].map(labels.CONTEXT_NAMES).fillna(every["context"]) + ", " + every["compartment"]
-    counts = pd.crosstab(groups, every["verdict"]).reindex(columns=list(names.VERDICTS), fill_value=0)
-    counts = counts.loc[list(dict.fromkeys(groups))]
-    caption = caption_text("claims", n=len(every), alpha=results.settings.comparison.alpha)
-    alt = "Number of claims per verdict by treatment and compartment: " + ", ".join(
-        f"{int(numbers.get(verdict, 0))} {verdict}" for verdict in names.VERDICTS
-    )
-    bars = picture(verdict_bars(counts), alt, caption, (results.link("claims"),))
-    return [tiles, bars, _claims_table(every, results)]
-
-
-def _claims_table(every: pd.DataFrame, results: Results) -> Block:
-    order = {verdict: place for place, verdict in enumerate(names.VERDICTS)}
-    every = every.sort_values("verdict", key=lambda verdicts: verdicts.map(order), kind="stable")
-    direction = every["direction"].map(DIRECTIONS).fillna("")
-    shown = pd.DataFrame(
-        {
-            "verdict": every["verdict"],
-            "what the review says": every["entity_as_printed"] + ": " + direction,
-            "reason": _reason(every),
-            "estimate": every["estimate"],
-            "q": every["q"],
-            "patients": every["n_patients"],
-            "where": every["compartment"],
-            "treatment": every["context"].map(labels.CONTEXT_NAMES).fillna(every["context"]),
-            "cancer": every["cancer"].str.replace("_", " "),
-            "compared": every["design"].str.replace("_", " "),
-            "interval from": every["ci_low"],
-            "to": every["ci_high"],
-            "p": every["p"],
-            "claim": every["claim_id"],
-        }
-    )
-    return table(
-        shown,
-        caption_text("claims_table", n=len(shown)),
-        tones={"verdict": lambda verdict: VERDICT_TONES.get(verdict, "")},
-        filters=("verdict", "where", "treatment", "cancer"),
-        searchable=True,
-        sources=(results.link("claims"),),
-    )
-
-
-def _reason(every: pd.DataFrame) -> pd.Series:
-    """Join the reason with what else is told of a claim."""
-    detail = every["detail"].fillna("").astype(str) if "detail" in every.columns else ""
-    return (every["reason"].fillna("").astype(str) + ": " + detail).str.removesuffix(": ")
 
 
 @section("planted", "Planted beside recovered")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import numbers
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,6 +89,7 @@ def table(
     folded: str = "",
     filters: Sequence[str] = (),
     searchable: bool = False,
+    more: Mapping[str, Sequence[str]] | None = None,
 ) -> Table:
     """Make a table of a page from a frame, columns in their order.
 
@@ -111,6 +113,8 @@ def table(
         Columns that get a choice of their values above the table.
     searchable
         Whether the table gets a field to search in.
+    more
+        For a column, what each of its fields opens: trusted HTML, or "" for none.
     """
     frame = frame.replace("", None).dropna(axis=1, how="all")
     names = {column: (headers or {}).get(column, column.replace("_", " ")) for column in frame.columns}
@@ -120,6 +124,9 @@ def table(
         )
         for column in frame.columns
     ]
+    for place, column in enumerate(frame.columns):
+        opened = (more or {}).get(str(column), [""] * len(frame))
+        columns[place] = [replace(c, more=m) for c, m in zip(columns[place], opened, strict=True)]
     styles = [_style(frame[column]) for column in frame.columns]
     return Table(
         caption=caption,

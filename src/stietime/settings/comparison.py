@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,15 @@ from stietime.settings.base import Section
 
 BUILT_IN: Final = ("stie_vs_time", "time_vs_normal", "patient_vs_donor_blood", "after_vs_before")
 Value = str | int | float
+Design = Literal[
+    "",
+    "stie_vs_time",
+    "time_vs_normal",
+    "patient_vs_donor_blood",
+    "after_vs_before",
+    "responder_vs_non",
+    "change_responder_vs_non",
+]
 Conditions = dict[str, Value | tuple[Value, ...]]
 
 
@@ -20,6 +29,19 @@ class DifferenceChoice(Section):
     """Conditions of the first arm."""
     second: Annotated[Conditions, Field(min_length=1)]
     """Conditions of the second arm."""
+
+
+class Answers(Section):
+    """Which claims of the reviews a contrast of your own answers; up means higher in its first arm."""
+
+    design: Design = ""
+    """Design of the claims that it answers, such as `after_vs_before`."""
+    environment: Literal["", "STIE", "TIME"] = ""
+    """Compartment of these claims; where empty, that of all its samples."""
+    treatment: str = ""
+    """Treatment of these claims: radiotherapy, immunotherapy or chemo_targeted_combined."""
+    claims: tuple[str, ...] = ()
+    """Single claims that it answers, by their `claim_id`, whatever they ask for."""
 
 
 class ContrastChoice(Section):
@@ -35,6 +57,8 @@ class ContrastChoice(Section):
     """Whether patients are compared with themselves, or as two groups."""
     minus: DifferenceChoice | None = None
     """A second difference, within patients, that is taken from the first: a difference of differences."""
+    answers: Answers | None = None
+    """Which claims of the reviews it answers; none where it is empty."""
 
 
 class Comparison(Section):
@@ -56,6 +80,8 @@ class Comparison(Section):
     """A signature counts as unchanged when its mean score (0 to 1) differs surely by less than this."""
     equivalence_log2_fold: Annotated[float, Field(gt=0)] = 0.5
     """A gene counts as unchanged when its log2 fold change lies surely within this of 0."""
+    claims_of_other_cancers: bool = False
+    """Whether a claim about a cancer that the cohort does not hold is weighed by the cancers it holds."""
     cancer_names: dict[str, str] = Field(default={})
     """The sheet's cancer names, each with the claims' name for it (NSCLC, HCC, NPC) or any other name."""
     treatment_names: dict[str, str] = Field(default={})

@@ -9,6 +9,7 @@ from stietime import names, storage
 from stietime.errors import InputError, raise_all
 from stietime.settings import Comparison, States, expand_path
 from stietime.steps.arguments import add_path, add_paths, add_settings
+from stietime.steps.claimed_values import claimed_values, count_claimed, with_gated
 from stietime.steps.collect_samples import VERDICT, read_samples
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, States, "--states")
     add_path(parser, "--composition", "table of cells of each kind per sample to write (TSV)")
     add_path(parser, "--contrasts", "table of contrasts to write (TSV)")
+    add_path(parser, "--patient-values", "table of the patients' values behind the claims to write (TSV)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -54,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     from stietime.cohort.confounding import mark_confounded
     from stietime.cohort.contrasts import compare
     from stietime.cohort.exclusions import contrasts_without, note_excluded
-    from stietime.cohort.measures import composition_measure
+    from stietime.cohort.measures import composition_measure, gated_measure
     from stietime.cohort.signatures import signature_measure
 
     settings: Comparison = arguments.settings
@@ -66,6 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
     excluded = excluded_samples(arguments.samples, samples.index, cells)
     sets = marker_sets(arguments.states.gene_sets)
     composition = count_entities(cells, samples, sets, min_parent_cells=enough, excluded=excluded)
+    gated = count_claimed(cells, samples, sets, min_parent_cells=enough, excluded=excluded)
     contrasts, lost = contrasts_without(
         excluded,
         with_columns(samples, sheet),
@@ -76,6 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
     measures = [
         composition_measure(composition, min_parent_cells=enough),
+        gated_measure(gated, min_parent_cells=enough),
         signature_measure(cells, samples, sets, min_parent_cells=enough),
         expression,
     ]
@@ -85,8 +89,9 @@ def run(arguments: argparse.Namespace) -> None:
     table = mark_confounded(table, confounded)
     for name, reason in confounded.items():
         LOG.warning("nothing can be concluded from %s: %s", name, reason)
-    storage.write_table(composition, arguments.composition)
+    storage.write_table(with_gated(composition, gated), arguments.composition)
     storage.write_table(table, arguments.contrasts)
+    storage.write_table(claimed_values(contrasts, measures), arguments.patient_values)
     _report(contrasts, table, samples, excluded)
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 from stietime import names
 from stietime.cohort import contrasts, verdicts
 from stietime.cohort.meta_analysis.tables import COMBINED, ENTITY, METHOD, NOT_TESTABLE
+from stietime.cohort.reasons import REASONS
 from stietime.cohort.samples import CANCER
-from stietime.cohort.verdicts import REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

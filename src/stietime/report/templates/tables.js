@@ -34,6 +34,9 @@ for (const holder of document.querySelectorAll(".table")) {
     });
   }
 
+  // of a field that opens only the line that is always there
+  const lineOf = (cell) => (cell.querySelector("details.more > summary") ?? cell).textContent;
+  const textOf = (row) => Array.from(row.cells, lineOf).join(" ").toLowerCase();
   const filters = holder.dataset.filters ? holder.dataset.filters.split(",").map(Number) : [];
   if (!filters.length && !holder.dataset.search) continue;
   const controls = document.createElement("div");
@@ -45,7 +48,7 @@ for (const holder of document.querySelectorAll(".table")) {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
     for (const row of rows) {
-      const text = row.textContent.toLowerCase();
+      const text = textOf(row);
       const fits = words.every((word) => text.includes(word)) &&
         Array.from(chosen).every(([i, value]) => !value || row.cells[i].textContent.trim() === value);
       row.hidden = !fits;
@@ -71,7 +74,7 @@ for (const holder of document.querySelectorAll(".table")) {
     labelled("search", search);
   }
   controls.append(count);
-  const details = holder.querySelector("details");
+  const details = holder.querySelector(":scope > details");
   if (details) details.querySelector("summary").after(controls); else holder.prepend(controls);
   apply();
 }
