@@ -44,6 +44,7 @@ PER_COHORT = (
     "cells",
     "composition",
     "contrasts",
+    *("differential_expression", "regulators", "expression_tests"),
     "claims",
     "cohort",
 )

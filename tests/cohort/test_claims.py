@@ -16,7 +16,7 @@ from stietime.cohort.composition import count_entities
 from stietime.cohort.conflicts import conflict_groups
 from stietime.cohort.contrasts import compare
 from stietime.cohort.designs import find_contrasts
-from stietime.cohort.expression import Pseudobulk, expression_measure
+from stietime.cohort.expression.samples import Pseudobulk, expression_measure
 from stietime.cohort.measures import composition_measure
 from stietime.cohort.signatures import signature_measure
 from stietime.cohort.verdicts import REASONS, Margins, equivalence_p, judge

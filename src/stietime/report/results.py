@@ -54,6 +54,7 @@ JOBS = {
     "cells": "collect_cells",
     "composition": "compare",
     "contrasts": "compare",
+    **dict.fromkeys(("differential_expression", "regulators", "expression_tests"), "compare_expression"),
     "claims": "weigh_claims",
     "receptors": "read_receptors/{sample}",
     "clonotypes": "compare_clones",
