@@ -24,8 +24,9 @@ COHORT_HEADINGS = (
     "States by environment", "States: what the calls rest on",
     "States: what else their cells express", "What this cohort can answer",
     "Contrasts between environments and time points",
-    "Regulators of the reviews, by the cells that make them", "Claims of the reviews, weighed", "Tissue sections",
-    "Niches across the sections", "Planted beside recovered", "Methods, settings and provenance",
+    "Regulators of the reviews, by the cells that make them",
+    "Claims of the reviews, weighed", "Tissue sections", "Niches across the sections",
+    "Planted beside recovered", "Methods, settings and provenance",
 )  # fmt: skip
 VOID = {"meta", "link", "img", "input", "br", "hr"}
 N_CLAIMS = 516

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import matplotlib as mpl
-import numpy as np
 
 from stietime.figures.style import FAINT, INK, MUTED, new_figure, styled
 
@@ -59,8 +58,8 @@ def regulator_dots(
         c=rows.loc[tested, "estimate"].to_numpy(dtype=float),
         cmap=PALETTE,
         norm=norm,
-        edgecolors=np.where(strong[tested], INK, "#b5b5b5"),
-        linewidths=np.where(strong[tested], 1.6, 0.5),
+        edgecolors=[INK if one else "#b5b5b5" for one in strong[tested]],
+        linewidths=[1.6 if one else 0.5 for one in strong[tested]],
         zorder=3,
     )
     axes.set_xticks(range(len(types)), types, rotation=45, ha="left", rotation_mode="anchor", fontsize=8)
