@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 export STIETIME_DATA ?= $(abspath ../shared/data)
 
-.PHONY: help install demo test check unit lock container clean benchmark-quality benchmark-scale benchmark-states benchmark-statistics benchmark-spatial
+.PHONY: help install demo test check unit lock container clean benchmark-quality benchmark-scale benchmark-states benchmark-statistics benchmark-expression benchmark-spatial
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ benchmark-states: $(READY) ## measure cell types and states beside the peers (QU
 
 benchmark-statistics: $(READY) ## measure the tests between patients beside peers (QUICK=1 for small cases)
 	PYTHONPATH=. $(BIN)/python -m benchmarks.statistics $(if $(QUICK),--quick)
+
+benchmark-expression: $(READY) ## measure the tests of genes between patients beside peers and R (QUICK=1 for small cases)
+	PYTHONPATH=. $(BIN)/python -m benchmarks.expression $(if $(QUICK),--quick)
 
 benchmark-spatial: $(READY) ## measure tissue sections beside the peers (QUICK=1 for small cases)
 	PYTHONPATH=. $(BIN)/python -m benchmarks.spatial $(if $(QUICK),--quick)

@@ -171,6 +171,9 @@ OUTPUT_PATHS: Final = {
     "composition": "cohort/composition.tsv",
     "contrasts": "cohort/contrasts.tsv",
     "patient_values": "cohort/patient_values.tsv",
+    "differential_expression": "cohort/differential_expression.parquet",
+    "regulators": "cohort/regulators.tsv",
+    "expression_tests": "cohort/expression_tests.tsv",
     "claims": "cohort/claims.tsv",
     "clonotypes": "cohort/clonotypes.tsv",  # when the sheet or the files hold receptors
     "clone_contrasts": "cohort/clone_contrasts.tsv",

@@ -45,6 +45,7 @@ PER_COHORT = (
     "composition",
     "contrasts",
     "patient_values",
+    *("differential_expression", "regulators", "expression_tests"),
     "claims",
     "cohort",
 )

@@ -17,7 +17,7 @@ from stietime.cohort.conflicts import conflict_groups
 from stietime.cohort.contrasts import compare
 from stietime.cohort.designs import Contrast, find_contrasts
 from stietime.cohort.evidence import Answer, gather_evidence
-from stietime.cohort.expression import Pseudobulk, expression_measure
+from stietime.cohort.expression.samples import Pseudobulk, expression_measure
 from stietime.cohort.gates import count_gated
 from stietime.cohort.measures import composition_measure, gated_measure
 from stietime.cohort.patient_groups import RESPONSE, UNANSWERED

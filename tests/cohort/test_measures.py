@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 
 from stietime.cohort.designs import Contrast
-from stietime.cohort.expression import expression_measure, sum_genes
+from stietime.cohort.expression.samples import expression_measure, sum_genes
 from stietime.cohort.log_odds import rarefied_log_odds
 from stietime.cohort.measures import (
     CELL_FRACTION,

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from tests.report.fabricated_clusters import cluster_tables
 from tests.report.fabricated_copy_numbers import copy_number_tables
+from tests.report.fabricated_expression import expression_tables
 from tests.report.fabricated_quality import quality_of, write_quality
 from tests.report.fabricated_structures import niche_tables, structure_tables
 
@@ -202,7 +203,7 @@ def _write_cohort(folder: Path, sheet: pd.DataFrame, kept: pd.DataFrame, rng: np
         "state_rules": rules, "composition": _composition(cells, sheet), "contrasts": _contrasts(rng),
         "claims": _claims(rng), "patient_values": _patient_values(rng), "planted": _planted(),
         **cluster_tables(cells), **_state_tables(),
-        **copy_number_tables(cells),
+        **copy_number_tables(cells), **expression_tables(),
     }  # fmt: skip
     for output, frame in tables.items():
         write_table(frame, folder / names.OUTPUT_PATHS[output])

@@ -23,7 +23,8 @@ COHORT_HEADINGS = (
     "Cell types", "Copy numbers: which epithelial cells are malignant",
     "States by environment", "States: what the calls rest on",
     "States: what else their cells express", "What this cohort can answer",
-    "Contrasts between environments and time points", "Claims of the reviews, weighed",
+    "Contrasts between environments and time points",
+    "Regulators of the reviews, by the cells that make them", "Claims of the reviews, weighed",
     "Where the reviews contradict each other", "Tissue sections",
     "Niches across the sections", "Planted beside recovered", "Methods, settings and provenance",
 )  # fmt: skip

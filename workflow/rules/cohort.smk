@@ -18,6 +18,24 @@ rule compare:
         " --contrasts {output.contrasts:q} --patient-values {output.patient_values:q} 2> {log:q}"
 
 
+rule compare_expression:
+    input:
+        cells=OUT.cells,
+        counts=PLAN.each_sample("counts"),
+        samples=OUT.samples,
+    output:
+        OUT.differential_expression,
+        OUT.regulators,
+        OUT.expression_tests,
+    log:
+        OUT.log("compare_expression"),
+    params:
+        flags=PLAN.flags("expression", "comparison", "compute"),
+    shell:
+        "stietime step compare-expression --cells {input.cells:q} --counts {input.counts:q} --samples"
+        " {input.samples:q} {params.flags:q} --threads {threads} --output {output:q} 2> {log:q}"
+
+
 rule compare_clones:
     input:
         cells=OUT.cells,

@@ -24,6 +24,7 @@ OF_CELLS: Final = (
 )
 OF_PATIENTS: Final = (
     ("methods_statistics", "contrasts"),
+    ("methods_expression", "differential_expression"),
     ("methods_claims", "claims"),
     ("methods_clones", "clonotypes"),
 )
@@ -49,7 +50,9 @@ REFERENCES: Final = {
     "Keren et al. 2018": "Cell 174:1373",
     "Korsunsky et al. 2019": "Nature Methods 16:1289",
     "Law et al. 2014": "Genome Biology 15:R29",
+    "Love et al. 2014": "Genome Biology 15:550",
     "McInnes et al. 2018": "Journal of Open Source Software 3:861",
+    "Muzellec et al. 2023": "Bioinformatics 39:btad547",
     "Polański et al. 2020": "Bioinformatics 36:964",
     "Schuirmann 1987": "Journal of Pharmacokinetics and Biopharmaceutics 15:657",
     "Smyth 2004": "Statistical Applications in Genetics and Molecular Biology 3:3",

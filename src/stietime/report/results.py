@@ -55,6 +55,7 @@ JOBS = {
     "composition": "compare",
     "contrasts": "compare",
     "patient_values": "compare",
+    **dict.fromkeys(("differential_expression", "regulators", "expression_tests"), "compare_expression"),
     "claims": "weigh_claims",
     "receptors": "read_receptors/{sample}",
     "clonotypes": "compare_clones",

@@ -17,6 +17,7 @@ from stietime.settings.base import Fraction, Section
 from stietime.settings.clones import Clones
 from stietime.settings.comparison import Comparison
 from stietime.settings.copy_number import CopyNumber
+from stietime.settings.expression import Expression
 from stietime.settings.neighbourhood import Neighbourhood
 from stietime.settings.quality import Quality
 from stietime.settings.structures import Structures
@@ -29,6 +30,7 @@ __all__ = [
     "Comparison",
     "Compute",
     "CopyNumber",
+    "Expression",
     "Inputs",
     "Integration",
     "Quality",
@@ -243,6 +245,7 @@ class Settings(Section):
     copy_number: CopyNumber = CopyNumber()
     states: States = States()
     comparison: Comparison = Comparison()
+    expression: Expression = Expression()
     clones: Clones = Clones()
     spatial: Spatial = Spatial()
     structures: Structures = Structures()

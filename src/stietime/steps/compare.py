@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from stietime.cohort.chosen import Chosen
     from stietime.cohort.designs import Contrast
-    from stietime.cohort.expression import Pseudobulk
+    from stietime.cohort.expression.samples import Pseudobulk
     from stietime.cohort.measures import Measure
     from stietime.settings.comparison import Conditions
 
@@ -257,7 +257,7 @@ def _read_expression(
     import pandas as pd
 
     from stietime.cells.embedding.contrast_design import TECHNICAL
-    from stietime.cohort.expression import expression_measure
+    from stietime.cohort.expression.samples import expression_measure
     from stietime.cohort.samples import SHEET_COLUMNS
 
     wanted = claimed_genes()
@@ -281,7 +281,7 @@ def _read_expression(
 
 
 def _sum_sample(path: Path, kept: pd.Index, wanted: Sequence[str]) -> tuple[str, Pseudobulk, pd.Series]:
-    from stietime.cohort.expression import sum_genes
+    from stietime.cohort.expression.samples import sum_genes
 
     counts = storage.read_cells(path)
     if not counts.n_obs:

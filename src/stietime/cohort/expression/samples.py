@@ -1,4 +1,4 @@
-"""Pseudobulk: counts of genes summed over the kept cells of each sample."""
+"""Counts of the claimed genes summed over all kept cells of each sample."""
 
 from __future__ import annotations
 
