@@ -197,6 +197,8 @@ OUTPUT_PATHS: Final = {
     "proximity": "sections/{section}/proximity.tsv",
     "structure_cells": "sections/{section}/structure_cells.parquet",
     "section_niches": "sections/{section}/niches.parquet",
+    "interactions": "sections/{section}/interactions.tsv",
+    "interaction_profiles": "sections/{section}/interaction_profiles.tsv",
     # further ones of a section of spots
     "proportions": "sections/{section}/proportions.parquet",
     "proportion_pairs": "sections/{section}/proportion_pairs.tsv",

@@ -12,6 +12,8 @@ PER_SECTION = (
     "section_cell_types",
     "architecture",
     "spots",
+    "interactions",
+    "interaction_profiles",
     "section_report",
 )
 PER_CELL_SECTION = (  # of sections whose positions are cells

@@ -177,6 +177,24 @@ rule measure_distances:
         " {output.nearest:q} 2> {log:q}"
 
 
+rule find_interactions:
+    input:
+        counts=OUT.section_counts,
+        spots=OUT.spots,
+        proportions=PLAN.proportions_of,
+    output:
+        interactions=OUT.interactions,
+        profiles=OUT.interaction_profiles,
+    log:
+        OUT.log("find_interactions/{section}"),
+    params:
+        flags=PLAN.flags("interactions", "spatial"),
+    shell:
+        "stietime step find-interactions --threads {threads} --counts {input.counts:q} --spots {input.spots:q}"
+        " --proportions {input.proportions:q} {params.flags:q} --output {output.interactions:q}"
+        " --profiles {output.profiles:q} 2> {log:q}"
+
+
 rule compare_sections:
     input:
         architecture=PLAN.each_section("architecture"),

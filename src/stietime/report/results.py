@@ -71,11 +71,10 @@ JOBS = {
     "nearest_distances": "measure_distances/{section}",
     "architecture": "find_neighbourhoods/{section}",
     "spots": "find_neighbourhoods/{section}",
-    "infiltration": "find_structures/{section}",
-    "structures": "find_structures/{section}",
-    "capsule": "find_structures/{section}",
-    "proximity": "find_structures/{section}",
-    "structure_cells": "find_structures/{section}",
+    **dict.fromkeys(
+        ("infiltration", "structures", "capsule", "proximity", "structure_cells"), "find_structures/{section}"
+    ),
+    **dict.fromkeys(("interactions", "interaction_profiles"), "find_interactions/{section}"),
     "section_niches": "find_niches",
     "niches": "find_niches",
     "niche_numbers": "find_niches",

@@ -17,6 +17,7 @@ from stietime.settings.base import Fraction, Section
 from stietime.settings.clones import Clones
 from stietime.settings.comparison import Comparison
 from stietime.settings.copy_number import CopyNumber
+from stietime.settings.interactions import Interactions
 from stietime.settings.neighbourhood import Neighbourhood
 from stietime.settings.quality import Quality
 from stietime.settings.structures import Structures
@@ -31,6 +32,7 @@ __all__ = [
     "CopyNumber",
     "Inputs",
     "Integration",
+    "Interactions",
     "Quality",
     "ReportOptions",
     "Section",
@@ -246,6 +248,7 @@ class Settings(Section):
     clones: Clones = Clones()
     spatial: Spatial = Spatial()
     structures: Structures = Structures()
+    interactions: Interactions = Interactions()
     report: ReportOptions = ReportOptions()
     compute: Compute = Compute()
 

@@ -35,6 +35,7 @@ STEPS: Final = {
     "find-neighbourhoods": "measure enrichment, co-occurrence and architecture of a section",
     "find-structures": "find lymphoid structures, a capsule and who lies how deep in the tumour of a section",
     "find-niches": "find niches that all sections share",
+    "find-interactions": "test ligands against receptors within the paracrine range in a section",
     "measure-distances": "measure cross-K and nearest distances between the cell types of a section",
     "compare-sections": "put the sections side by side",
     "check-simulation": "put planted beside recovered values of a simulated cohort",
