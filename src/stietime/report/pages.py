@@ -13,6 +13,7 @@ from stietime.report import (
     sections_copy_number,
     sections_distances,
     sections_evidence,
+    sections_interactions,
     sections_overview,
     sections_profiles,
     sections_quality,
@@ -84,6 +85,7 @@ SECTION = (
     sections_distances.effects,
     sections_section.co_occurrence,
     sections_distances.distances,
+    sections_interactions.interactions,
     sections_record.tissue_settings,
 )
 # spots hold several cells: what counts cells has no place there
@@ -94,6 +96,7 @@ SPOT_SECTION = (
     sections_spots.proportions,
     sections_spots.spot_architecture,
     sections_spots.neighbouring_types,
+    sections_interactions.interactions,
     sections_spots.variable_genes,
     sections_record.tissue_settings,
 )

@@ -18,10 +18,11 @@ from stietime.steps.arguments import add_path, add_settings
 from stietime.steps.find_neighbourhoods import fields_of
 from stietime.steps.kept_cells import species_of
 from stietime.tissue.graphs.graph import n_neighbours, radius_graph
-from stietime.tissue.interactions.cells import Senders, Tissue, interactions, permuted_within, untestable
+from stietime.tissue.interactions.cells import interactions, untestable
 from stietime.tissue.interactions.clear import clear
 from stietime.tissue.interactions.pairs_of_genes import GenePair, expression_of, gene_pairs
 from stietime.tissue.interactions.profiles import PROFILE_COLUMNS, chosen_rows, profiles
+from stietime.tissue.interactions.section import Senders, Tissue, permuted_within
 from stietime.tissue.interactions.spots import Spots, spot_interactions
 from stietime.tissue.pairs.ratio_intervals import tissue_blocks
 from stietime.tissue.pairs.stratified import density_strata
@@ -115,7 +116,9 @@ def _of_cells(
     )
     expression = _expression(section, known)
     found = interactions(tissue, pairs, expression, how)
-    ends = np.arange(settings.bin_um, settings.max_distance_um + settings.bin_um / 2, settings.bin_um)
+    ends = np.append(
+        np.arange(settings.bin_um, settings.max_distance_um, settings.bin_um), how.max_distance_um
+    )
     return found, profiles(tissue, chosen_rows(found, CLEAR), expression, ends, how)
 
 

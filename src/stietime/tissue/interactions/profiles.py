@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from stietime.tissue.interactions.cells import ALL, Senders, Tissue, means_of, total_by_type
+from stietime.tissue.interactions.cells import means_of
 from stietime.tissue.interactions.clear import clear
 from stietime.tissue.interactions.permuted_sums import Spread, permuted_sums, ratio_interval
+from stietime.tissue.interactions.section import ALL, Senders, Tissue, total_by_type
 from stietime.tissue.interactions.sums_around import sums_around
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from stietime.tissue.interactions.cells import ALL, COLUMNS, MOMENTS, NOT_TESTABLE, TESTED, adjusted
+from stietime.tissue.interactions.cells import COLUMNS, MOMENTS, NOT_TESTABLE, TESTED, adjusted
 from stietime.tissue.interactions.permuted_sums import Levels, Permuted, permuted_sums
+from stietime.tissue.interactions.section import ALL
 from stietime.tissue.interactions.sums_around import sums_around
 
 if TYPE_CHECKING:
