@@ -185,6 +185,8 @@ OUTPUT_PATHS: Final = {
     "section_counts": "sections/{section}/counts.h5ad",
     "section_quality": "sections/{section}/quality.parquet",
     "section_cell_types": "sections/{section}/cell_types.parquet",
+    "section_states": "sections/{section}/states.parquet",
+    "section_state_rules": "sections/{section}/state_rules.tsv",
     "neighbourhoods": "sections/{section}/neighbourhoods.tsv",
     "co_occurrence": "sections/{section}/co_occurrence.tsv",
     "cross_k": "sections/{section}/cross_k.tsv",

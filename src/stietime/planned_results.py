@@ -17,6 +17,7 @@ PER_SECTION = (
     "section_report",
 )
 PER_CELL_SECTION = (  # of sections whose positions are cells
+    *("section_states", "section_state_rules"),
     *("neighbourhoods", "co_occurrence", "cross_k", "nearest_distances"),
     *("infiltration", "structures", "capsule", "proximity", "structure_cells", "section_niches"),
 )

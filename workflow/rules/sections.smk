@@ -48,6 +48,25 @@ rule map_cells:
         " {params.settings:q} --output {output.cell_types:q} 2> {log:q}"
 
 
+rule call_section_states:
+    input:
+        counts=OUT.section_counts,
+        quality=OUT.section_quality,
+        cell_types=OUT.section_cell_types,
+        gene_sets=PLAN.gene_sets,
+    output:
+        states=OUT.section_states,
+        rules=OUT.section_state_rules,
+    log:
+        OUT.log("call_section_states/{section}"),
+    params:
+        flags=PLAN.flags("states", "compute"),
+    shell:
+        "stietime step call-section-states --threads {threads} --counts {input.counts:q} --quality {input.quality:q}"
+        " --cell-types {input.cell_types:q} {params.flags:q} --output {output.states:q} --rules {output.rules:q}"
+        " 2> {log:q}"
+
+
 rule make_profiles:
     input:
         counts=PLAN.profiled["counts"],
@@ -125,6 +144,7 @@ rule find_neighbourhoods:
 rule find_structures:
     input:
         spots=OUT.spots,
+        states=OUT.section_states,
     output:
         infiltration=OUT.infiltration,
         structures=OUT.structures,
@@ -136,10 +156,9 @@ rule find_structures:
     params:
         flags=PLAN.flags("structures", "spatial"),
     shell:
-        "stietime step find-structures --spots {input.spots:q} {params.flags:q}"
+        "stietime step find-structures --spots {input.spots:q} --states {input.states:q} {params.flags:q}"
         " --infiltration {output.infiltration:q} --structures {output.structures:q}"
-        " --capsule {output.capsule:q} --proximity {output.proximity:q}"
-        " --cells {output.cells:q} 2> {log:q}"
+        " --capsule {output.capsule:q} --proximity {output.proximity:q} --cells {output.cells:q} 2> {log:q}"
 
 
 rule find_niches:

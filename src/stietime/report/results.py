@@ -74,6 +74,7 @@ JOBS = {
     **dict.fromkeys(
         ("infiltration", "structures", "capsule", "proximity", "structure_cells"), "find_structures/{section}"
     ),
+    **dict.fromkeys(("section_states", "section_state_rules"), "call_section_states/{section}"),
     **dict.fromkeys(("interactions", "interaction_profiles"), "find_interactions/{section}"),
     "section_niches": "find_niches",
     "niches": "find_niches",

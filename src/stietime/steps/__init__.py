@@ -29,6 +29,7 @@ STEPS: Final = {
     "ingest-section": "read one tissue section, coordinates in micrometres",
     "assess-section": "measure every cell or spot of a section, and say which can be judged",
     "map-cells": "give every cell of a section a type",
+    "call-section-states": "call the states among the cells of a section, as far as its panel tells them",
     "make-profiles": "sum the counts of each cell type and patient, for the deconvolution of spots",
     "deconvolve-spots": "say which cell types the spots of a section consist of",
     "describe-spots": "measure regions, scores, neighbouring types and variable genes of a section of spots",
