@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from benchmarks import spatial_pairs, spatial_scale, spatial_spots, spatial_structure
+from benchmarks import spatial_interactions, spatial_pairs, spatial_scale, spatial_spots, spatial_structure
 from benchmarks.pages import between_marks, figures_as_markdown
 from benchmarks.record import QUICK_RESULTS, RESULTS, show_figures, write_figures
 
@@ -22,6 +22,7 @@ PARTS: Final = (
     spatial_scale,
     spatial_structure,
     spatial_spots,
+    spatial_interactions,
 )
 
 

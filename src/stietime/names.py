@@ -175,6 +175,7 @@ OUTPUT_PATHS: Final = {
     "clones": "cohort/clones.parquet",
     "receptor_counts": "cohort/receptor_counts.tsv",
     "sections": "cohort/sections.tsv",
+    "section_contrasts": "cohort/section_contrasts.tsv",
     "niches": "cohort/niches.tsv",
     "niche_numbers": "cohort/niche_numbers.tsv",
     "niche_shares": "cohort/niche_shares.tsv",

@@ -273,7 +273,7 @@ class Plan:
         found += self.validation
         found += self.clones
         if self.sections:
-            found.append(self.outputs.sections)
+            found += [self.outputs.sections, self.outputs.section_contrasts]
             found += self.niches
         if self.truth and self.cells:
             found.append(self.outputs.planted)

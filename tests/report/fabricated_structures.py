@@ -60,7 +60,7 @@ def _interactions() -> dict[str, pd.DataFrame]:
     rows = pd.DataFrame(
         [
             {"axis": "PD-L1-PD-1", "ligand": "CD274", "receptor": "PDCD1", **whole, "q": 0.2},
-            {"axis": "CCL", "ligand": "CCL21", "receptor": "CCR7", "type_a": "dc", "type_b": "t_cell", "q": 0},
+            {"axis": "C", "ligand": "CCL21", "receptor": "CCR7", "type_a": "dc", "type_b": "nk", "q": 0.001},
             {"axis": "Artemin", "ligand": "ARTN", "receptor": "GFRA3+RET", **whole},
         ]
     )  # fmt: skip
@@ -124,3 +124,20 @@ def niche_tables(sections: tuple[str, ...]) -> dict[str, pd.DataFrame]:
     rows = [(s, n, 75, 149, 150, 0.5) for s in sections for n in (1, 2)]
     columns = ["section", "niche", "n_cells", "n_with_window", "n_all", "share"]
     return {"niches": found, "niche_numbers": numbers, "niche_shares": pd.DataFrame(rows, columns=columns)}
+
+
+def section_contrast_table() -> pd.DataFrame:
+    """A tested row between time points, and one with too few patients."""
+    rows = pd.DataFrame(
+        [
+            ("after_vs_before:TIME", "architecture", "mixing_score", 0.2, 0.01, "tested", ""),
+            ("after_vs_before:TIME", "enrichment", "cd8_t - epithelial", 1.0, 0.2, "tested", ""),
+            ("TIME_vs_normal", "architecture", "mixing_score", np.nan, np.nan, "not testable", "few"),
+        ],
+        columns=["contrast", "kind", "entity", "estimate", "q", "status", "note"],
+    )  # fmt: skip
+    numbers = rows["estimate"].to_numpy()
+    return rows.assign(
+        ci_low=numbers - 0.1, ci_high=numbers + 0.1, p=rows["q"] / 2, p_exact=rows["q"], n_patients=4,
+        n_first=4, n_second=4, mean_first=1.0, mean_second=0.8, method="moderated paired t",
+    )  # fmt: skip

@@ -217,12 +217,17 @@ rule find_interactions:
 rule compare_sections:
     input:
         architecture=PLAN.each_section("architecture"),
+        neighbourhoods=PLAN.each_cell_section("neighbourhoods"),
+        structures=PLAN.each_cell_section("structures"),
+        interactions=PLAN.each_section("interactions"),
+        niches=PLAN.niches[2:],
     output:
         sections=OUT.sections,
+        contrasts=OUT.section_contrasts,
     log:
         OUT.log("compare_sections"),
     params:
-        settings=PLAN.options("spatial"),
+        flags=PLAN.flags("spatial", "comparison"),
     shell:
-        "stietime step compare-sections --architecture {input.architecture:q} --settings"
-        " {params.settings:q} --output {output.sections:q} 2> {log:q}"
+        "stietime step compare-sections --architecture {input.architecture:q} --niche-shares {input.niches:q}"
+        " {params.flags:q} --output {output.sections:q} --contrasts {output.contrasts:q} 2> {log:q}"

@@ -15,6 +15,7 @@ from stietime.report import (
     sections_evidence,
     sections_interactions,
     sections_overview,
+    sections_patients,
     sections_profiles,
     sections_quality,
     sections_quality_cohort,
@@ -56,6 +57,7 @@ COHORT = (
     sections_statistics.claims,
     sections_tissue.sections,
     sections_structures.niches,
+    sections_patients.section_contrasts,
     sections_statistics.planted,
     sections_record.record,
 )

@@ -60,7 +60,7 @@ JOBS = {
     "clone_contrasts": "compare_clones",
     "clones": "compare_clones",
     "receptor_counts": "compare_clones",
-    "sections": "compare_sections",
+    **dict.fromkeys(("sections", "section_contrasts"), "compare_sections"),
     "planted": "check_simulation",
     "section_counts": "ingest_section/{section}",
     "section_quality": "assess_section/{section}",
