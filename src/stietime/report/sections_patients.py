@@ -71,7 +71,8 @@ def _forests(rows: pd.DataFrame, results: Results) -> Iterator[Block]:
 
 def _title(contrast: str) -> str:
     words = contrast.replace("_vs_", " against ").replace("_", " ")
-    return words.replace(":", ", ")
+    words = words.replace(":", ", ")
+    return words[:1].upper() + words[1:]
 
 
 def _listed(every: pd.DataFrame, results: Results) -> list[Block]:
