@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import spatial_pairs, spatial_scale, spatial_spots, spatial_structure
+from benchmarks import spatial_interactions, spatial_pairs, spatial_scale, spatial_spots, spatial_structure
 from benchmarks.pages import between_marks, figures_as_markdown
 from benchmarks.parts import Benchmark, Part
 
@@ -22,6 +22,7 @@ PARTS: Final[dict[str, Part]] = {
     "scale": spatial_scale.figures,
     "structure": spatial_structure.figures,
     "spots": spatial_spots.figures,
+    "interactions": spatial_interactions.figures,
 }
 
 

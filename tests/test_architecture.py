@@ -120,6 +120,7 @@ def test_every_step_is_a_module_and_a_rule():
         "claimed_values",
         "kept_cells",
         "model_types",
+        "section_values",
         "state_calls",
     }
     rules = "\n".join(path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks import parts, spatial, spatial_pairs
+from benchmarks import parts, spatial, spatial_interactions, spatial_pairs
 
 
 def test_tissue_has_the_density_of_real_fields_and_places_that_single_precision_holds():
@@ -26,3 +26,14 @@ def test_every_part_gives_figures_and_the_page_shows_them():
 def test_quick_figures_of_agreement_meet_their_targets():
     found = [spatial_pairs._same_ratio(600), spatial_pairs._same_k(3000)]
     assert all(figure.met for figure in found)
+
+
+def test_drawn_interactions_are_found_where_they_were_planted():
+    planted = spatial_interactions.find(spatial_interactions.draw("planted", 4_000, 1))
+    by_chance = spatial_interactions.find(spatial_interactions.draw("none", 4_000, 1))
+    rows = [spatial_interactions.row_of(table) for table in (planted, by_chance)]
+    assert rows[0]["q"] < 1e-3 < rows[1]["q"]
+    # the types share patches in both
+    assert min(row["n_pairs"] for row in rows) > 10_000
+    slow = spatial_interactions._null("depth", "case", 12)
+    assert [figure.n for figure in slow] == [12] * 4

@@ -46,11 +46,6 @@ def _pattern(found: list[str]) -> str:
     return "|".join(map(re.escape, found)) or NOTHING
 
 
-def _files_of(sample: Sample) -> list[str]:
-    """List the file of a sample, and the unfiltered matrix where the sheet names one."""
-    return [str(expand_path(path)) for path in (sample.path, sample.raw_path) if path]
-
-
 @dataclass(frozen=True)
 class Plan:
     """Settings and samples of one run.
@@ -169,7 +164,7 @@ class Plan:
 
     def source(self, wildcards: Any) -> list[str]:  # noqa: ANN401 - Snakemake's wildcards
         """Give the input files of a job."""
-        return _files_of(self._sample_of(wildcards))
+        return self._sample_of(wildcards).files
 
     def results(self, _wildcards: Any) -> str:  # noqa: ANN401 - Snakemake's wildcards
         """Give the folder of the results, for the steps that read many of them."""
@@ -179,7 +174,7 @@ class Plan:
     def sources(self) -> list[str]:
         """All input files, each once, in the order of the sheet."""
         receptors = [str(expand_path(sample.receptors)) for sample in self.samples if sample.receptors]
-        return list(dict.fromkeys([path for s in self.samples for path in _files_of(s)] + receptors))
+        return list(dict.fromkeys([path for s in self.samples for path in s.files] + receptors))
 
     def options(self, group: str = "") -> Params:
         """Make a function that gives one group of options as JSON, or all of them.
@@ -216,6 +211,11 @@ class Plan:
     def each_cell_section(self, output: str) -> list[str]:
         """List the paths of one kind of result for every section whose positions are cells."""
         return [getattr(self.outputs, output).format(section=section) for section in self._cell_sections]
+
+    def proportions_of(self, wildcards: Any) -> list[str]:  # noqa: ANN401 - Snakemake's wildcards
+        """Give the shares of the types in a section's spots, if it is one of spots."""
+        own = wildcards.section in self.spot_sections
+        return [self.outputs.proportions.format(section=wildcards.section)] if own else []
 
     @property
     def ambient_corrected(self) -> list[str]:
@@ -273,7 +273,7 @@ class Plan:
         found += self.validation
         found += self.clones
         if self.sections:
-            found.append(self.outputs.sections)
+            found += [self.outputs.sections, self.outputs.section_contrasts]
             found += self.niches
         if self.truth and self.cells:
             found.append(self.outputs.planted)

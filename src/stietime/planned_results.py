@@ -12,9 +12,12 @@ PER_SECTION = (
     "section_cell_types",
     "architecture",
     "spots",
+    "interactions",
+    "interaction_profiles",
     "section_report",
 )
 PER_CELL_SECTION = (  # of sections whose positions are cells
+    *("section_states", "section_state_rules"),
     *("neighbourhoods", "co_occurrence", "cross_k", "nearest_distances"),
     *("infiltration", "structures", "capsule", "proximity", "structure_cells", "section_niches"),
 )

@@ -94,6 +94,11 @@ class Sample(SpotFields):
         """The unfiltered matrix, the path as in `file`; none when the sheet names none."""
         return expand_path(self.raw_path) if self.raw_path else None
 
+    @property
+    def files(self) -> list[str]:
+        """The file, and the unfiltered matrix where the sheet names one."""
+        return [str(expand_path(path)) for path in (self.path, self.raw_path) if path]
+
     def carried(self) -> dict[str, str]:
         """Columns that every cell of the sample carries: all but those that say where the file is."""
         columns = {key: str(value) for key, value in self.model_dump(exclude={"extra", *NOT_CARRIED}).items()}

@@ -14,7 +14,7 @@ from tests.report.fabricated_clusters import cluster_tables
 from tests.report.fabricated_copy_numbers import copy_number_tables
 from tests.report.fabricated_expression import expression_tables
 from tests.report.fabricated_quality import quality_of, write_quality
-from tests.report.fabricated_structures import niche_tables, structure_tables
+from tests.report.fabricated_structures import niche_tables, section_contrast_table, structure_tables
 
 from stietime import names
 from stietime.cohort.conflicts import conflict_groups
@@ -312,6 +312,7 @@ def fabricate(folder: Path) -> Fabricated:
     _write_cohort(folder, sheet, pd.concat(kept), rng)
     rows = [_write_section(folder, section, rng) for section in ("s1", "s2")]
     write_table(pd.DataFrame(rows), folder / names.OUTPUT_PATHS["sections"])
+    write_table(section_contrast_table(), folder / names.OUTPUT_PATHS["section_contrasts"])
     for output, frame in niche_tables(("s1", "s2")).items():
         write_table(frame, folder / names.OUTPUT_PATHS[output])
     record = {

@@ -51,7 +51,45 @@ def structure_tables(spots: pd.DataFrame, rng: np.random.Generator) -> dict[str,
     return {
         "structures": found, "structure_cells": cells, "section_niches": niche, "capsule": capsule,
         "proximity": near, "infiltration": _profiles(),
-    }  # fmt: skip
+    } | _interactions() | _states(spots)  # fmt: skip
+
+
+def _interactions() -> dict[str, pd.DataFrame]:
+    """A clear pair between types, one over all cells with its profile, and one off the panel."""
+    whole = {"type_a": "all", "type_b": "all"}
+    rows = pd.DataFrame(
+        [
+            {"axis": "PD-L1-PD-1", "ligand": "CD274", "receptor": "PDCD1", **whole, "q": 0.2},
+            {"axis": "C", "ligand": "CCL21", "receptor": "CCR7", "type_a": "dc", "type_b": "nk", "q": 0.001},
+            {"axis": "Artemin", "ligand": "ARTN", "receptor": "GFRA3+RET", **whole},
+        ]
+    )  # fmt: skip
+    rows = rows.assign(
+        distance_um=200.0, observed=0.02, expected=0.01, log2_ratio=1.0, ci_low=0.4, ci_high=1.6, z=4.0,
+        p=1e-4,
+        n_a=90, n_b=80, n_expressing_a=30, n_expressing_b=40, n_pairs=900, z_receptor=3.0, p_receptor=1e-3,
+        q_receptor=0.01, method="moments", status="tested", note="",
+    )  # fmt: skip
+    rows.loc[2, ["observed", "expected", "log2_ratio", "ci_low", "ci_high", "z", "p", "q_receptor"]] = np.nan
+    rows.loc[2, ["status", "note"]] = ["not testable", "not testable: ARTN is not on the panel"]
+    bins = pd.DataFrame({"from_um": np.arange(0, 200, 25.0), "to_um": np.arange(25, 201, 25.0)})
+    kept = ["axis", "ligand", "receptor", "type_a", "type_b", "z"]
+    profile = rows.loc[:0, kept].merge(bins, how="cross").assign(n_pairs=90, log2_ratio=0.5)
+    return {"interactions": rows, "interaction_profiles": profile}
+
+
+def _states(spots: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Treg are called, Texp looked for and not found, SPP1+ macrophages not testable."""
+    cells = pd.DataFrame({"cell": spots["cell"], "is_treg": spots.index < 12, "is_texp": False})
+    rules = pd.DataFrame(
+        [
+            ("treg", "cd4_t", True, 40, 12, 0.6, "few genes"),
+            ("texp", "cd8_t", True, 40, 0, 0.7, ""),
+            ("spp1_macrophage", "macrophage", False, 30, None, 0.2, "not testable: 20% of the genes"),
+        ],
+        columns=["set_id", "parent", "called", "n_parent", "n_called", "coverage", "note"],
+    )
+    return {"section_states": cells, "section_state_rules": rules}
 
 
 def _profiles() -> pd.DataFrame:
@@ -86,3 +124,20 @@ def niche_tables(sections: tuple[str, ...]) -> dict[str, pd.DataFrame]:
     rows = [(s, n, 75, 149, 150, 0.5) for s in sections for n in (1, 2)]
     columns = ["section", "niche", "n_cells", "n_with_window", "n_all", "share"]
     return {"niches": found, "niche_numbers": numbers, "niche_shares": pd.DataFrame(rows, columns=columns)}
+
+
+def section_contrast_table() -> pd.DataFrame:
+    """A tested row between time points, and one with too few patients."""
+    rows = pd.DataFrame(
+        [
+            ("after_vs_before:TIME", "architecture", "mixing_score", 0.2, 0.01, "tested", ""),
+            ("after_vs_before:TIME", "enrichment", "cd8_t - epithelial", 1.0, 0.2, "tested", ""),
+            ("TIME_vs_normal", "architecture", "mixing_score", np.nan, np.nan, "not testable", "few"),
+        ],
+        columns=["contrast", "kind", "entity", "estimate", "q", "status", "note"],
+    )  # fmt: skip
+    numbers = rows["estimate"].to_numpy()
+    return rows.assign(
+        ci_low=numbers - 0.1, ci_high=numbers + 0.1, p=rows["q"] / 2, p_exact=rows["q"], n_patients=4,
+        n_first=4, n_second=4, mean_first=1.0, mean_second=0.8, method="moderated paired t",
+    )  # fmt: skip

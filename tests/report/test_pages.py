@@ -26,7 +26,8 @@ COHORT_HEADINGS = (
     "Contrasts between environments and time points",
     "Regulators of the reviews, by the cells that make them", "Claims of the reviews, weighed",
     "Where the reviews contradict each other", "Tissue sections",
-    "Niches across the sections", "Planted beside recovered", "Methods, settings and provenance",
+    "Niches across the sections", "Sections between patients, and beside the same patients' cells and blood",
+    "Planted beside recovered", "Methods, settings and provenance",
 )  # fmt: skip
 VOID = {"meta", "link", "img", "input", "br", "hr"}
 N_CLAIMS = 516
@@ -155,7 +156,8 @@ def test_an_exception_in_a_section_is_told_and_stays_there(fabricated):
     composition = pd.read_csv(fabricated.path("composition"), sep="\t")
     composition.assign(fraction="not a number").to_csv(fabricated.path("composition"), sep="\t", index=False)
     html, sections = cohort_page(fabricated.open())
-    assert [section.anchor for section in sections if section.failed] == ["states", "evidence"]
+    failed = [section.anchor for section in sections if section.failed]
+    assert failed == ["states", "evidence", "section-contrasts"]
     assert "logs/report.log" in html
     assert "failed" in html
 
@@ -183,6 +185,7 @@ def test_a_cohort_of_sections_only_has_no_failure(fabricated):
         "samples",
         "sections",
         "niches",
+        "section-contrasts",
         "methods",
         "absent",
     ]
@@ -198,7 +201,7 @@ def test_a_cohort_of_cells_only_has_no_failure(fabricated):
     html, sections = cohort_page(type(fabricated)(fabricated.folder, sheet).open())
     assert not any(section.failed for section in sections)
     assert "sections" not in [section.anchor for section in sections]
-    assert "Left out for that reason: Tissue sections; Niches across the sections." in html
+    assert "Left out for that reason: Tissue sections; Niches across the sections; Sections between" in html
 
 
 def test_a_cohort_without_time_points_and_batches_has_no_failure(fabricated):

@@ -229,3 +229,31 @@ def test_a_field_column_that_is_not_there_is_bad_input(tmp_path, capsys):
     write_section(tmp_path, "s1", "excluded")
     assert measure(tmp_path, "s1", field_column="fov") == 2
     assert "'fov'" in capsys.readouterr().err
+
+
+def test_sections_are_compared_between_patients(tmp_path):
+    """Six patients, before and after: all become infiltrated."""
+    paths = []
+    for i in range(6):
+        for time, kind in (("before", "excluded"), ("after", "infiltrated")):
+            name = f"p{i}_{time}"
+            write_section(tmp_path, name, kind, n=400)
+            folder = tmp_path / "sections" / name
+            folder.mkdir(parents=True)
+            assert find(tmp_path, name, n_distances=4) == 0
+            for output in ("neighbourhoods.tsv", "co_occurrence.tsv", "architecture.tsv"):
+                table = storage.read_table(tmp_path / f"{name}_{output}")
+                if output == "architecture.tsv":
+                    table = table.assign(patient=f"p{i}", timepoint=time, response="")
+                storage.write_table(table, folder / output)
+            paths.append(str(folder / "architecture.tsv"))
+    outputs = ["--output", str(tmp_path / "all.tsv"), "--contrasts", str(tmp_path / "contrasts.tsv")]
+    assert cli.main(["step", "compare-sections", "--architecture", *paths, *outputs]) == 0
+    table = storage.read_table(tmp_path / "contrasts.tsv").set_index(["contrast", "kind", "entity"])
+    row = table.loc[("after_vs_before:TIME", "architecture", "infiltration")]
+    assert (row["n_patients"], row["status"]) == (6, "tested")
+    assert row["estimate"] > 0.2
+    assert row["p_exact"] == pytest.approx(2 / 2**6)
+    assert table.loc[("after_vs_before:TIME", "enrichment", "cd8_t - epithelial"), "estimate"] > 1
+    at = table.loc[("after_vs_before:TIME", "co_occurrence", "cd8_t - epithelial at 50 um")]
+    assert at["estimate"] > 0

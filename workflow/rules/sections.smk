@@ -48,6 +48,25 @@ rule map_cells:
         " {params.settings:q} --output {output.cell_types:q} 2> {log:q}"
 
 
+rule call_section_states:
+    input:
+        counts=OUT.section_counts,
+        quality=OUT.section_quality,
+        cell_types=OUT.section_cell_types,
+        gene_sets=PLAN.gene_sets,
+    output:
+        states=OUT.section_states,
+        rules=OUT.section_state_rules,
+    log:
+        OUT.log("call_section_states/{section}"),
+    params:
+        flags=PLAN.flags("states", "compute"),
+    shell:
+        "stietime step call-section-states --threads {threads} --counts {input.counts:q} --quality {input.quality:q}"
+        " --cell-types {input.cell_types:q} {params.flags:q} --output {output.states:q} --rules {output.rules:q}"
+        " 2> {log:q}"
+
+
 rule make_profiles:
     input:
         counts=PLAN.profiled["counts"],
@@ -125,6 +144,7 @@ rule find_neighbourhoods:
 rule find_structures:
     input:
         spots=OUT.spots,
+        states=OUT.section_states,
     output:
         infiltration=OUT.infiltration,
         structures=OUT.structures,
@@ -136,10 +156,9 @@ rule find_structures:
     params:
         flags=PLAN.flags("structures", "spatial"),
     shell:
-        "stietime step find-structures --spots {input.spots:q} {params.flags:q}"
+        "stietime step find-structures --spots {input.spots:q} --states {input.states:q} {params.flags:q}"
         " --infiltration {output.infiltration:q} --structures {output.structures:q}"
-        " --capsule {output.capsule:q} --proximity {output.proximity:q}"
-        " --cells {output.cells:q} 2> {log:q}"
+        " --capsule {output.capsule:q} --proximity {output.proximity:q} --cells {output.cells:q} 2> {log:q}"
 
 
 rule find_niches:
@@ -177,15 +196,38 @@ rule measure_distances:
         " {output.nearest:q} 2> {log:q}"
 
 
+rule find_interactions:
+    input:
+        counts=OUT.section_counts,
+        spots=OUT.spots,
+        proportions=PLAN.proportions_of,
+    output:
+        interactions=OUT.interactions,
+        profiles=OUT.interaction_profiles,
+    log:
+        OUT.log("find_interactions/{section}"),
+    params:
+        flags=PLAN.flags("interactions", "spatial"),
+    shell:
+        "stietime step find-interactions --threads {threads} --counts {input.counts:q} --spots {input.spots:q}"
+        " --proportions {input.proportions:q} {params.flags:q} --output {output.interactions:q}"
+        " --profiles {output.profiles:q} 2> {log:q}"
+
+
 rule compare_sections:
     input:
         architecture=PLAN.each_section("architecture"),
+        neighbourhoods=PLAN.each_cell_section("neighbourhoods"),
+        structures=PLAN.each_cell_section("structures"),
+        interactions=PLAN.each_section("interactions"),
+        niches=PLAN.niches[2:],
     output:
         sections=OUT.sections,
+        contrasts=OUT.section_contrasts,
     log:
         OUT.log("compare_sections"),
     params:
-        settings=PLAN.options("spatial"),
+        flags=PLAN.flags("spatial", "comparison"),
     shell:
-        "stietime step compare-sections --architecture {input.architecture:q} --settings"
-        " {params.settings:q} --output {output.sections:q} 2> {log:q}"
+        "stietime step compare-sections --architecture {input.architecture:q} --niche-shares {input.niches:q}"
+        " {params.flags:q} --output {output.sections:q} --contrasts {output.contrasts:q} 2> {log:q}"

@@ -15,7 +15,9 @@ from stietime.report import (
     sections_distances,
     sections_evidence,
     sections_expression,
+    sections_interactions,
     sections_overview,
+    sections_patients,
     sections_profiles,
     sections_quality,
     sections_quality_cohort,
@@ -23,6 +25,7 @@ from stietime.report import (
     sections_record,
     sections_sample,
     sections_section,
+    sections_section_states,
     sections_spots,
     sections_statistics,
     sections_structures,
@@ -58,6 +61,7 @@ COHORT = (
     sections_claims.conflicts,
     sections_tissue.sections,
     sections_structures.niches,
+    sections_patients.section_contrasts,
     sections_statistics.planted,
     sections_record.record,
 )
@@ -80,6 +84,7 @@ SECTION = (
     sections_section.section_quality,
     sections_section.section_map,
     sections_section.section_cell_types,
+    sections_section_states.section_states,
     sections_section.architecture,
     sections_structures.structures,
     sections_structures.infiltration,
@@ -88,6 +93,7 @@ SECTION = (
     sections_distances.effects,
     sections_section.co_occurrence,
     sections_distances.distances,
+    sections_interactions.interactions,
     sections_record.tissue_settings,
 )
 # spots hold several cells: what counts cells has no place there
@@ -98,6 +104,7 @@ SPOT_SECTION = (
     sections_spots.proportions,
     sections_spots.spot_architecture,
     sections_spots.neighbouring_types,
+    sections_interactions.interactions,
     sections_spots.variable_genes,
     sections_record.tissue_settings,
 )

@@ -11,6 +11,7 @@ import pandas as pd
 from stietime import names
 from stietime.errors import InputError
 from stietime.report.blocks import Link, NotPartError
+from stietime.report.jobs import JOBS
 from stietime.storage import read_table
 
 if TYPE_CHECKING:
@@ -18,77 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stietime.settings import Settings
-
-# the job that writes each output: its log is where a failure is told
-JOBS = {
-    "counts": "ingest/{sample}",
-    "quality": "assess_quality/{sample}",
-    "quality_cuts": "assess_quality/{sample}",
-    "lineage_losses": "assess_quality/{sample}",
-    "ambient": "assess_quality/{sample}",
-    "sample_quality": "assess_quality/{sample}",
-    "ambient_corrected": "correct_ambient/{sample}",
-    "samples": "collect_samples",
-    "embedding": "integrate",
-    "variable_genes": "integrate",
-    "integration_metrics": "integrate",
-    "clusters": "cluster",
-    "cluster_resolutions": "describe_clusters",
-    "cluster_quality": "describe_clusters",
-    "cluster_markers": "describe_clusters",
-    "cell_types": "annotate",
-    "annotation_confusion": "validate_annotation",
-    "annotation_scores": "validate_annotation",
-    "annotation_calibration": "validate_annotation",
-    "copy_number": "infer_copy_number",
-    "copy_number_samples": "infer_copy_number",
-    "copy_number_arms": "infer_copy_number",
-    "copy_number_profile": "infer_copy_number",
-    "states": "score_states",
-    "state_rules": "score_states",
-    "state_genes": "score_states",
-    "state_examples": "score_states",
-    "state_likeness": "profile_states",
-    "state_profiles": "profile_states",
-    "state_agreement": "profile_states",
-    "cells": "collect_cells",
-    "composition": "compare",
-    "contrasts": "compare",
-    "patient_values": "compare",
-    **dict.fromkeys(("differential_expression", "regulators", "expression_tests"), "compare_expression"),
-    "claims": "weigh_claims",
-    "receptors": "read_receptors/{sample}",
-    "clonotypes": "compare_clones",
-    "clone_contrasts": "compare_clones",
-    "clones": "compare_clones",
-    "receptor_counts": "compare_clones",
-    "sections": "compare_sections",
-    "planted": "check_simulation",
-    "section_counts": "ingest_section/{section}",
-    "section_quality": "assess_section/{section}",
-    "section_cell_types": "map_cells/{section}",
-    "neighbourhoods": "find_neighbourhoods/{section}",
-    "co_occurrence": "find_neighbourhoods/{section}",
-    "cross_k": "measure_distances/{section}",
-    "nearest_distances": "measure_distances/{section}",
-    "architecture": "find_neighbourhoods/{section}",
-    "spots": "find_neighbourhoods/{section}",
-    "infiltration": "find_structures/{section}",
-    "structures": "find_structures/{section}",
-    "capsule": "find_structures/{section}",
-    "proximity": "find_structures/{section}",
-    "structure_cells": "find_structures/{section}",
-    "section_niches": "find_niches",
-    "niches": "find_niches",
-    "niche_numbers": "find_niches",
-    "niche_shares": "find_niches",
-    "type_profiles": "make_profiles",
-    "proportions": "deconvolve_spots/{section}",
-    "proportion_pairs": "describe_spots/{section}",
-    "spot_scores": "describe_spots/{section}",
-    "spatially_variable_genes": "describe_spots/{section}",
-    "provenance": "record_provenance",
-}
 
 SHEET_COLUMNS = (
     *(names.SAMPLE, names.PATIENT, names.ENVIRONMENT, names.TIMEPOINT, "tissue", "batch", "chemistry"),

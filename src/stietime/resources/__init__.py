@@ -43,6 +43,26 @@ def read_claims() -> pd.DataFrame:
     return _read("claims.tsv")
 
 
+def read_ligand_receptors(species: Species = "human") -> pd.DataFrame:
+    """Read the ligands that the reviews name, each with its receptors.
+
+    Parameters
+    ----------
+    species
+        Chooses the gene symbols; a pair without orthologs is left out.
+
+    Returns
+    -------
+    One row per pair: axis, ligand, receptor (subunits of a complex joined by `+`), named_by (claims, or the
+    marker set `paracrine_range`), source, note.
+    """
+    table = _read("ligand_receptors.tsv")
+    table = table.rename(columns={f"{side}_{species}": side for side in ("ligand", "receptor")})
+    table = table[(table["ligand"] != "") & (table["receptor"] != "")]
+    chosen = ["axis", "ligand", "receptor", "named_by", "source", "note"]
+    return table[chosen].reset_index(drop=True)
+
+
 def read_gene_aliases(species: Species = "human") -> dict[str, str]:
     """Read the former names of genes, each with the current symbol.
 

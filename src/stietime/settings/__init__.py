@@ -18,6 +18,7 @@ from stietime.settings.clones import Clones
 from stietime.settings.comparison import Comparison
 from stietime.settings.copy_number import CopyNumber
 from stietime.settings.expression import Expression
+from stietime.settings.interactions import Interactions
 from stietime.settings.neighbourhood import Neighbourhood
 from stietime.settings.quality import Quality
 from stietime.settings.structures import Structures
@@ -33,6 +34,7 @@ __all__ = [
     "Expression",
     "Inputs",
     "Integration",
+    "Interactions",
     "Quality",
     "ReportOptions",
     "Section",
@@ -249,6 +251,7 @@ class Settings(Section):
     clones: Clones = Clones()
     spatial: Spatial = Spatial()
     structures: Structures = Structures()
+    interactions: Interactions = Interactions()
     report: ReportOptions = ReportOptions()
     compute: Compute = Compute()
 

@@ -81,8 +81,15 @@ class Scored(NamedTuple):
     cell_totals: Floats
 
 
-def survey(arguments: argparse.Namespace) -> Cohort:
+def survey(arguments: argparse.Namespace, *, of_kept: bool = True) -> Cohort:
     """Read what all samples share, with the user's own sets behind those of the reviews.
+
+    Parameters
+    ----------
+    arguments
+        Those of the step: counts, quality, cell_types, settings, compute, threads.
+    of_kept
+        Whether the cell types are of the kept cells only, or of all cells, as those of a section are.
 
     Raises
     ------
@@ -102,7 +109,7 @@ def survey(arguments: argparse.Namespace) -> Cohort:
     blocks = plan_blocks(pairs, max_gib=compute.block_gib)
     over = Blocks(blocks, compute.dask_scheduler, arguments.threads)
     columns = {path: positions(panel, genes) for path, panel in panels.items()}
-    types = _types_of([quality for _, quality in pairs], arguments.cell_types)
+    types = _types_of([quality for _, quality in pairs], arguments.cell_types, of_kept=of_kept)
     markers, own = read_markers(species), arguments.settings.gene_sets
     if own:
         markers = add_gene_sets(markers, expand_path(own))
@@ -110,7 +117,7 @@ def survey(arguments: argparse.Namespace) -> Cohort:
     return Cohort(over, columns, types, kinds, genes, min(sizes), markers)
 
 
-def _types_of(quality: list[Path], path: Path) -> pd.DataFrame:
+def _types_of(quality: list[Path], path: Path, *, of_kept: bool) -> pd.DataFrame:
     """Read the types of the kept cells, in the order of samples and cells.
 
     Raises
@@ -126,7 +133,7 @@ def _types_of(quality: list[Path], path: Path) -> pd.DataFrame:
     if len(missing):
         what = f"{len(missing)} kept cells have no cell type, such as {missing[0]}"
         raise InputError(what, path, fix)
-    if len(kept) != len(types):
+    if of_kept and len(kept) != len(types):
         what = f"{len(types)} cells have a type, {len(kept)} are kept"
         raise InputError(what, path, fix)
     return types.reindex(kept)

@@ -60,10 +60,10 @@ def run(arguments: argparse.Namespace) -> None:
     table = scored.scores.rename(columns=names.score_column)
     n_scored = table.shape[1]
     table.insert(0, names.CELL, cohort.types.index.to_numpy(dtype=object))
-    for name, called in _calls(states, len(table)).items():
+    for name, called in call_columns(states, len(table)).items():
         table[name] = called
     storage.write_table(table, arguments.output)
-    calls = {state.rule.state: _rule_of(state, settings) for state in states}
+    calls = {state.rule.state: rule_facts(state, settings) for state in states}
     depth = correlate_with_depth(cohort, sets, scored)
     rules = rule_table(sets.coverage, settings.min_coverage, depth, calls, score_method=settings.score_method)
     tested = [state for state in states if state.call and not state.uncalled]
@@ -87,7 +87,7 @@ def _stack(states: list[CalledState], tables: list[pd.DataFrame], columns: Seque
     return pd.concat([pd.DataFrame(columns=list(columns)), *named], ignore_index=True)[list(columns)]
 
 
-def _calls(states: list[CalledState], n_cells: int) -> dict[str, pd.Series]:
+def call_columns(states: list[CalledState], n_cells: int) -> dict[str, pd.Series]:
     """Make columns of evidence and calls for each state; of one that is not testable all values are missing.
 
     Evidence is there for the cells of the parent only.
@@ -105,7 +105,8 @@ def _calls(states: list[CalledState], n_cells: int) -> dict[str, pd.Series]:
     return columns | {names.call_column(name): pd.Series(column) for name, column in found.items()}
 
 
-def _rule_of(state: CalledState, settings: States) -> dict[str, object]:
+def rule_facts(state: CalledState, settings: States) -> dict[str, object]:
+    """Say by which rule a state was called, and how many cells were; or why it was not."""
     rule = describe_rule(state.rule, state.genes, settings)
     facts = {"rule": rule, "n_parent": int(state.parent.sum()), "parent": state.rule.parent}
     if state.call is None or state.uncalled:
