@@ -21,6 +21,7 @@ LAYERS = {
     "h5ad_parts": 1,
     "sample_sheet": 1,
     "spot_fields": 1,
+    "radiotherapy_fields": 1,
     "sample": 1,
     "planned_results": 1,
     "resources": 1,
