@@ -169,6 +169,7 @@ OUTPUT_PATHS: Final = {
     "cells": "cohort/cells.parquet",
     "composition": "cohort/composition.tsv",
     "contrasts": "cohort/contrasts.tsv",
+    "tissue_preference": "cohort/roe.tsv",
     "claims": "cohort/claims.tsv",
     "clonotypes": "cohort/clonotypes.tsv",  # when the sheet or the files hold receptors
     "clone_contrasts": "cohort/clone_contrasts.tsv",

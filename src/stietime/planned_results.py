@@ -44,6 +44,7 @@ PER_COHORT = (
     "cells",
     "composition",
     "contrasts",
+    "tissue_preference",
     "claims",
     "cohort",
 )

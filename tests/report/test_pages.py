@@ -22,7 +22,8 @@ COHORT_HEADINGS = (
     "Embedding: all cells in one picture", "Clusters: how stable, whose cells, which genes",
     "Cell types", "Copy numbers: which epithelial cells are malignant",
     "States by environment", "States: what the calls rest on",
-    "States: what else their cells express", "What this cohort can answer",
+    "States: what else their cells express", "Where each kind of cell is found",
+    "What this cohort can answer",
     "Contrasts between environments and time points", "Claims of the reviews, weighed", "Tissue sections",
     "Niches across the sections", "Planted beside recovered", "Methods, settings and provenance",
 )  # fmt: skip

@@ -54,6 +54,7 @@ JOBS = {
     "cells": "collect_cells",
     "composition": "compare",
     "contrasts": "compare",
+    "tissue_preference": "measure_preference",
     "claims": "weigh_claims",
     "receptors": "read_receptors/{sample}",
     "clonotypes": "compare_clones",
