@@ -24,7 +24,9 @@ COHORT_HEADINGS = (
     "States by environment", "States: what the calls rest on",
     "States: what else their cells express", "Where each kind of cell is found",
     "What this cohort can answer",
-    "Contrasts between environments and time points", "Claims of the reviews, weighed", "Tissue sections",
+    "Contrasts between environments and time points",
+    "Do blood and tumour change the same way under treatment?", "Claims of the reviews, weighed",
+    "Tissue sections",
     "Niches across the sections", "Planted beside recovered", "Methods, settings and provenance",
 )  # fmt: skip
 VOID = {"meta", "link", "img", "input", "br", "hr"}
@@ -137,7 +139,11 @@ def test_a_simulated_cohort_says_so_and_a_real_one_does_not(whole, pages):
 def test_a_missing_table_is_told_with_its_log_and_takes_nothing_else_down(fabricated):
     fabricated.path("contrasts").unlink()
     html, sections = cohort_page(fabricated.open())
-    assert [section.anchor for section in sections if section.failed] == ["questions", "contrasts"]
+    assert [section.anchor for section in sections if section.failed] == [
+        "questions",
+        "contrasts",
+        "directions",
+    ]
     assert "the table does not exist" in html
     assert "logs/compare.log" in html
     assert Page(html).rows["claims"] == N_CLAIMS + 1

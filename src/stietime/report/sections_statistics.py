@@ -68,8 +68,7 @@ def contrasts(results: Results) -> list[Block]:
             Box("note", "No contrast can be made", ("No two groups of samples can be compared.",)),
         ]
     for contrast, rows in every.groupby("contrast", sort=False):
-        # a stratum repeats the contrast it is part of: it stands in the table only
-        if ";" not in str(contrast):
+        if labels.is_drawn(str(contrast)):  # others stand in the table only
             blocks += list(_forests(str(contrast), rows, results))
     return [*blocks, _contrast_table(every, results)]
 
