@@ -25,15 +25,15 @@ def rows(moment, entity, log2_roe, **changes):
     ]
 
 
-def shown(whole, *parts):
+def shown(fabricated, *parts):
     frame = pd.DataFrame([row for part in parts for row in part], columns=list(COLUMNS))
-    write_table(frame, whole.path("tissue_preference"))
-    return preference(whole.open()).blocks
+    write_table(frame, fabricated.path("tissue_preference"))
+    return preference(fabricated.open()).blocks
 
 
-def test_kinds_stand_from_tumour_to_blood_with_what_is_sure_in_the_words(whole):
+def test_kinds_stand_from_tumour_to_blood_with_what_is_sure_in_the_words(fabricated):
     blocks = shown(
-        whole,
+        fabricated,
         rows("baseline", "nk_of_immune", -1.0),
         rows("baseline", "treg_of_immune", 1.5, **SURE),
         rows("after", "dc_of_immune", 0.2),
@@ -46,13 +46,13 @@ def test_kinds_stand_from_tumour_to_blood_with_what_is_sure_in_the_words(whole):
     assert len(table.rows) == 6
 
 
-def test_a_cohort_with_samples_after_treatment_only_is_shown_as_that(whole):
-    picture, _ = shown(whole, rows("after", "nk_of_immune", 1.0))
+def test_a_cohort_with_samples_after_treatment_only_is_shown_as_that(fabricated):
+    picture, _ = shown(fabricated, rows("after", "nk_of_immune", 1.0))
     assert "After treatment" in picture.caption
 
 
-def test_without_patients_of_two_environments_it_is_said(whole):
-    [box] = shown(whole)
+def test_without_patients_of_two_environments_it_is_said(fabricated):
+    [box] = shown(fabricated)
     assert isinstance(box, Box)
 
 

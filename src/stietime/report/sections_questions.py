@@ -46,6 +46,7 @@ def questions(results: Results) -> list[Block]:
         if name not in named
     ]
     shown = pd.DataFrame(found)
+    shown.insert(2, "why", shown.pop("why"))
     spreads = shown["spread"].dropna() if "spread" in shown else pd.Series(dtype=float)
     caption = caption_text(
         "questions",
@@ -61,8 +62,8 @@ def questions(results: Results) -> list[Block]:
         headers={
             "effect": "smallest effect that could be seen (log-odds)",
             "fold": "as a fold change of the odds",
-            "spread_from": "judged by the spread of",
-            "why": "what is missing",
+            "spread_from": "spread taken from",
+            "why": "why not",
         },
         tones={"answer": lambda answer: ANSWERS.get(answer, "")},
         sources=(results.link("contrasts"),),
