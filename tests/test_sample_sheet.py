@@ -6,6 +6,7 @@ import pytest
 
 from stietime.errors import CombinedInputError, InputError
 from stietime.inputs.read import READERS
+from stietime.radiotherapy_fields import unlikely
 from stietime.sample import Sample
 from stietime.sample_sheet import COLUMNS, FORMATS, read_sample_sheet
 
@@ -229,3 +230,91 @@ def test_a_bad_unfiltered_matrix_is_told_with_its_column(sheet, row, words):
 def test_both_paths_of_a_row_are_told(sheet):
     found = problems(sheet((*good(path="none.h5ad"), "none.h5"), header=(*HEADER, "raw_path")))
     assert [error.where.rpartition(" ")[2] for error in found] == ["path", "raw_path"]
+
+
+RADIOTHERAPY = (
+    *("timepoint", "treatment", "lesion", "rt_field", "rt_modality"),
+    *("dose_gy_per_fraction", "fractions", "days_from_rt", "rt_ici_sequence"),
+)
+
+
+def irradiated(name, *given, environment="TIME"):
+    return (*good(name, environment=environment), *given)
+
+
+def test_radiotherapy_is_read_in_standard_words_and_carried_only_where_it_is_given(sheet):
+    header = (*HEADER, *RADIOTHERAPY)
+    lesion = irradiated(
+        "s1", "after", "radiotherapy", "liver_1", "OUT", "sbrt", "8.5", "3", "+21", "RT first"
+    )
+    blood = irradiated(
+        "s2", "before", "radiotherapy", *[""] * 2, "flash", "", "", "-3", "", environment="STIE"
+    )
+    first, second = read_sample_sheet(sheet(lesion, blood, header=header))
+    assert first.radiotherapy() == {
+        "lesion": "liver_1",
+        "rt_field": "out",
+        "rt_modality": "SBRT",
+        "dose_gy_per_fraction": "8.5",
+        "fractions": "3",
+        "days_from_rt": "+21",
+        "rt_ici_sequence": "rt_first",
+    }
+    assert not {"rt_field", "lesion", "fractions"} & set(second.carried())
+    assert (second.carried()["rt_modality"], second.carried()["days_from_rt"]) == ("FLASH", "-3")
+    assert not set(first.extra)
+    assert Sample.from_json(first.as_json()) == first
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        ("rt_field", "inside", "use one of in, out"),
+        ("rt_modality", "proton", "conventional, SBRT, LDRT, SFRT, FLASH, PULSAR"),
+        ("rt_ici_sequence", "both", "rt_first, ici_first, concurrent"),
+        ("dose_gy_per_fraction", "0", "above 0"),
+        ("dose_gy_per_fraction", "8 Gy", "above 0"),
+        ("fractions", "2.5", "a whole number"),
+        ("fractions", "0", "a whole number"),
+        ("days_from_rt", "week 3", "give days"),
+    ],
+)
+def test_what_is_no_field_modality_dose_or_day_is_told(sheet, column, value, told):
+    given = dict.fromkeys(RADIOTHERAPY, "") | {column: value}
+    [problem] = problems(sheet(irradiated("s1", *given.values()), header=(*HEADER, *RADIOTHERAPY)))
+    assert value in problem.what
+    assert told in problem.fix
+    assert problem.where.endswith(f"row 2, column {column}")
+
+
+def test_contradictions_about_radiotherapy_come_all_at_once(sheet):
+    header = (*HEADER, *RADIOTHERAPY)
+    rows = [
+        irradiated("s1", "after", "radiotherapy", "lung", "in", "", "", "", "-2", ""),
+        irradiated("s2", "before", "SBRT", "Lung", "out", "", "", "", "5", ""),
+        irradiated("s3", "before", "", "", "in", "", "", "", "", "", environment="STIE"),
+    ]
+    found = problems(sheet(*rows, header=header))
+    told = sorted((problem.where.partition("row ")[2], problem.what) for problem in found)
+    assert told == [
+        ("2, column days_from_rt", "days_from_rt is -2, but the time point is 'after'"),
+        ("3, column days_from_rt", "days_from_rt is 5, but the time point is 'before'"),
+        ("3, column rt_field", "the lesion Lung of patient p1 is out, in an earlier row in"),
+        ("4, column rt_field", "rt_field is 'in', but blood lies in no field and in no lesion"),
+    ]
+
+
+def test_a_sample_after_an_inhibitor_may_be_taken_before_radiotherapy(sheet):
+    row = irradiated("s1", "after", "immunotherapy", "", "", "", "", "", "-30", "ici_first")
+    [sample] = read_sample_sheet(sheet(row, header=(*HEADER, *RADIOTHERAPY)))
+    assert sample.days_from_rt == "-30"
+
+
+def test_a_field_without_radiotherapy_is_told_and_is_no_error(sheet):
+    rows = [
+        irradiated("s1", "after", "anti-PD-1", "", "out", *[""] * 5),
+        irradiated("s2", "after", "SBRT + anti-PD-1", "", "in", *[""] * 5),
+        irradiated("s3", "after", "", "", "in", *[""] * 5),
+    ]
+    samples = read_sample_sheet(sheet(*rows, header=(*HEADER, *RADIOTHERAPY)))
+    assert unlikely(samples) == ["rt_field is given, but the treatment is not radiotherapy: s1"]

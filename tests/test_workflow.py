@@ -94,6 +94,9 @@ CONTRACT = {
     "cohort/contrasts.tsv": (
         "contrast entity kind estimate ci_low ci_high p q n_patients n_pairs method note"
     ),
+    "cohort/roe.tsv": (
+        "moment entity level parent environment patient observed expected roe log2_roe n_patients note"
+    ),
     "cohort/claims.tsv": "claim_id verdict estimate ci_low ci_high p q n_patients reason",
     "cells/p1_blood_before/quality.parquet": (
         "cell n_genes n_counts pct_mito pct_ribo pct_hb doublet_score is_doublet keep reason"

@@ -174,6 +174,7 @@ OUTPUT_PATHS: Final = {
     "differential_expression": "cohort/differential_expression.parquet",
     "regulators": "cohort/regulators.tsv",
     "expression_tests": "cohort/expression_tests.tsv",
+    "tissue_preference": "cohort/roe.tsv",
     "claims": "cohort/claims.tsv",
     "clonotypes": "cohort/clonotypes.tsv",  # when the sheet or the files hold receptors
     "clone_contrasts": "cohort/clone_contrasts.tsv",

@@ -49,6 +49,7 @@ PER_COHORT = (
     "contrasts",
     "patient_values",
     *("differential_expression", "regulators", "expression_tests"),
+    "tissue_preference",
     "claims",
     "cohort",
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from pydantic import Field, ValidationError
 
 from stietime.errors import InputError
+from stietime.radiotherapy_fields import RadiotherapyFields
 from stietime.settings import expand_path
 from stietime.spot_fields import SpotFields
 
@@ -22,10 +23,11 @@ NOT_CARRIED: Final = (
     "subset",
     "receptors",
     *SpotFields.model_fields,
+    *RadiotherapyFields.model_fields,  # added where they are given
 )
 
 
-class Sample(SpotFields):
+class Sample(SpotFields, RadiotherapyFields):
     """One row of the sample sheet; an empty cell is "", and further columns are in `extra`."""
 
     sample: str
@@ -102,4 +104,4 @@ class Sample(SpotFields):
     def carried(self) -> dict[str, str]:
         """Columns that every cell of the sample carries: all but those that say where the file is."""
         columns = {key: str(value) for key, value in self.model_dump(exclude={"extra", *NOT_CARRIED}).items()}
-        return columns | self.extra
+        return columns | self.radiotherapy() | self.extra

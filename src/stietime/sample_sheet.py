@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stietime import names
 from stietime.errors import InputError, raise_all
+from stietime.radiotherapy_fields import (
+    RadiotherapyFields,
+    in_standard_words,
+    lesion_errors,
+    radiotherapy_errors,
+)
 from stietime.sample import Sample
 from stietime.settings import expand_path
 from stietime.spot_fields import SPOT_TABLE, SpotFields, length_errors
@@ -35,8 +41,9 @@ TAKEN_COLUMNS: Final = re.compile(
 )
 
 
-_OWN: Final = (name for name in Sample.model_fields if name != "extra")
-COLUMNS: Final = tuple(sorted(_OWN, key=SpotFields.model_fields.__contains__))  # those of spots last
+_LAST: Final = (*RadiotherapyFields.model_fields, *SpotFields.model_fields)
+_OWN: Final = (name for name in Sample.model_fields if name not in (*_LAST, "extra"))
+COLUMNS: Final = (*_OWN, *_LAST)
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,7 @@ def read_sample_sheet(
     for row in reversed(rows):
         first[row.values["sample"].casefold()] = row
     found = [_row_errors(row, first) + _path_errors(row, made_in, exists=check_paths) for row in rows]
+    found.append(lesion_errors([row.values for row in rows], [row.where for row in rows]))
     raise_all([error for errors in found for error in errors])
     return tuple(_sample(row.values) for row in rows)
 
@@ -124,7 +132,8 @@ def _read_rows(path: Path) -> list[_Row]:
         raise InputError(what, path, fix)
     header = lines[0][1]
     raise_all([error for number, cells in lines[1:] for error in _width_errors(number, cells, header, path)])
-    return [_Row(number, dict(zip(header, cells, strict=True)), path) for number, cells in lines[1:]]
+    values = [in_standard_words(dict(zip(header, cells, strict=True))) for _, cells in lines[1:]]
+    return [_Row(number, row, path) for (number, _), row in zip(lines[1:], values, strict=True)]
 
 
 def _width_errors(number: int, cells: list[str], header: list[str], path: Path) -> list[InputError]:
@@ -174,7 +183,7 @@ def _row_errors(row: _Row, first: dict[str, _Row]) -> list[InputError]:
         if fix:
             what = f"{column} is {value!r}" if value else f"{column} is empty"
             errors.append(InputError(what, row.where(column), fix))
-    errors += length_errors(row.values, row.where)
+    errors += length_errors(row.values, row.where) + radiotherapy_errors(row.values, row.where)
     return [*errors, *_name_errors(row, first), *_combination_errors(row)]
 
 

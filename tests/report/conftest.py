@@ -18,6 +18,7 @@ from tests.report.fabricated_structures import niche_tables, section_contrast_ta
 
 from stietime import names
 from stietime.cohort.conflicts import conflict_groups
+from stietime.cohort.tissue_preference import tissue_preference
 from stietime.report.results import Results
 from stietime.resources import read_claims
 from stietime.settings import Settings
@@ -132,6 +133,12 @@ def _composition(cells: pd.DataFrame, sheet: pd.DataFrame) -> pd.DataFrame:
     return frame.merge(sheet[["sample", "patient", "environment", "timepoint"]], on="sample")
 
 
+def _preference(cells: pd.DataFrame, sheet: pd.DataFrame) -> pd.DataFrame:
+    counted = _composition(cells, sheet).assign(treatment="immunotherapy", donor=False)
+    limits = {"min_parent_cells": 1, "min_patients": 2}
+    return tissue_preference(counted, before="before", after="after", **limits)
+
+
 def _contrasts(rng: np.random.Generator) -> pd.DataFrame:
     rows = []
     for contrast in ("stie_vs_time", "after_vs_before:STIE", "after_vs_before:TIME"):
@@ -201,7 +208,8 @@ def _write_cohort(folder: Path, sheet: pd.DataFrame, kept: pd.DataFrame, rng: np
     tables = {
         "cells": cells, "embedding": embedding, "cell_types": cell_types, "integration_metrics": metric,
         "state_rules": rules, "composition": _composition(cells, sheet), "contrasts": _contrasts(rng),
-        "claims": _claims(rng), "patient_values": _patient_values(rng), "planted": _planted(),
+        "tissue_preference": _preference(cells, sheet), "claims": _claims(rng),
+        "patient_values": _patient_values(rng), "planted": _planted(),
         **cluster_tables(cells), **_state_tables(),
         **copy_number_tables(cells), **expression_tables(),
     }  # fmt: skip

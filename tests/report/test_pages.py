@@ -22,9 +22,10 @@ COHORT_HEADINGS = (
     "Embedding: all cells in one picture", "Clusters: how stable, whose cells, which genes",
     "Cell types", "Copy numbers: which epithelial cells are malignant",
     "States by environment", "States: what the calls rest on",
-    "States: what else their cells express", "What this cohort can answer",
-    "Contrasts between environments and time points",
-    "Regulators of the reviews, by the cells that make them", "Claims of the reviews, weighed",
+    "States: what else their cells express", "Where each kind of cell is found",
+    "What this cohort can answer", "Contrasts between environments and time points",
+    "Regulators of the reviews, by the cells that make them",
+    "Do blood and tumour change the same way under treatment?", "Claims of the reviews, weighed",
     "Where the reviews contradict each other", "Tissue sections",
     "Niches across the sections", "Sections between patients, and beside the same patients' cells and blood",
     "Planted beside recovered", "Methods, settings and provenance",
@@ -139,7 +140,11 @@ def test_a_simulated_cohort_says_so_and_a_real_one_does_not(whole, pages):
 def test_a_missing_table_is_told_with_its_log_and_takes_nothing_else_down(fabricated):
     fabricated.path("contrasts").unlink()
     html, sections = cohort_page(fabricated.open())
-    assert [section.anchor for section in sections if section.failed] == ["questions", "contrasts"]
+    assert [section.anchor for section in sections if section.failed] == [
+        "questions",
+        "contrasts",
+        "directions",
+    ]
     assert "the table does not exist" in html
     assert "logs/compare.log" in html
     assert Page(html).rows["claims"] == N_CLAIMS + 1

@@ -33,7 +33,7 @@ def test_the_steps_write_what_they_are_asked_for(fabricated, caplog):
         main(["step", "report-section", *common, "--section", "s1", "--output", str(folder / "s1.html")]) == 0
     )
     assert {path.name for path in folder.iterdir()} == {"index.html", "s1.html"}
-    assert "index.html: 20 sections" in caplog.text
+    assert "index.html: 24 sections" in caplog.text
 
 
 def _sheet_with(sample: str, path: Path) -> Settings:

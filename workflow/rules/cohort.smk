@@ -36,6 +36,20 @@ rule compare_expression:
         " {input.samples:q} {params.flags:q} --threads {threads} --output {output:q} 2> {log:q}"
 
 
+rule measure_preference:
+    input:
+        composition=OUT.composition,
+    output:
+        OUT.tissue_preference,
+    log:
+        OUT.log("measure_preference"),
+    params:
+        settings=PLAN.options("comparison"),
+    shell:
+        "stietime step measure-preference --composition {input.composition:q}"
+        " --settings {params.settings:q} --output {output:q} 2> {log:q}"
+
+
 rule compare_clones:
     input:
         cells=OUT.cells,

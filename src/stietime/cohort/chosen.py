@@ -11,7 +11,8 @@ import pandas as pd
 
 from stietime import names
 from stietime.cohort.designs import Contrast
-from stietime.cohort.samples import CANCER
+from stietime.cohort.samples import CANCER, DONOR
+from stietime.cohort.treatment import DERIVED
 from stietime.errors import InputError, raise_all
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _sides(one: Chosen) -> dict[str, Conditions]:
 def _errors_of(where: str, column: str, allowed: Sequence[str], samples: pd.DataFrame) -> list[InputError]:
     place = f"comparison.contrasts, {where}"
     if column not in samples.columns:
-        known = ", ".join(name for name in samples.columns if name != "donor")
+        known = ", ".join(name for name in samples.columns if name not in (DONOR, *DERIVED))
         what = f"the sample sheet has no column {column}; the columns that can be used are {known}"
         return [InputError(what, place, "mend the name of the column, or add it to the sample sheet")]
     found = samples[column].astype(str)

@@ -22,6 +22,7 @@ AFTER_VS_BEFORE: Final = "after_vs_before"
 BASELINE: Final = "baseline"
 AFTER: Final = "after"
 OTHER: Final = "other"
+SECOND_DIFFERENCE: Final = ", second difference"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,10 @@ class Contrast:
     cancer: str = ""
     treatment: str = UNTREATED
     minus: Contrast | None = None
+
+    def differences(self) -> dict[str, Contrast]:
+        """Give the contrast, and its second difference behind `SECOND_DIFFERENCE` if it has one."""
+        return {"": self} | ({SECOND_DIFFERENCE: self.minus} if self.minus is not None else {})
 
     @cached_property
     def patients(self) -> pd.Index:

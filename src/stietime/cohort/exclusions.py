@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from stietime.cohort.chosen import make_contrasts
-from stietime.cohort.designs import find_contrasts
+from stietime.cohort.treatment_designs import every_contrast
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -38,18 +38,18 @@ def contrasts_without(
     excluded
         Names of the excluded samples.
     samples
-        All samples, as `name_cohort` gives them.
+        All samples, as `name_treatment` or `name_cohort` gives them.
     before, after, min_pairs
-        As `find_contrasts` takes them.
+        As `every_contrast` takes them.
     chosen
         Contrasts of the configuration, which stand behind.
 
     Returns
     -------
-    The contrasts in the order of `find_contrasts`; and, for those that lost samples, which ones by name.
+    The contrasts in the order of `every_contrast`; and, for those that lost samples, which ones by name.
     """
     out = [sample for sample in samples.index if sample in set(excluded)]
-    find = partial(find_contrasts, before=before, after=after, min_pairs=min_pairs)
+    find = partial(every_contrast, before=before, after=after, min_pairs=min_pairs)
     configured = make_contrasts(chosen, samples)
     every = [*find(samples), *configured]
     made = {contrast.name: contrast for contrast in find(samples.drop(index=out))}
@@ -57,7 +57,7 @@ def contrasts_without(
     contrasts, lost = [], {}
     for whole in every:
         rest = made.get(whole.name) or _without(whole, out)
-        if whole.name not in made and len(rest.first) and len(rest.second):
+        if whole.name not in made and len(rest.first) and len(rest.second) and len(rest.patients):
             continue  # a stratum that became all there is: the contrast over all patients stands for it
         contrasts.append(rest)
         left_out = [name for name in out if name in _samples_of(whole)]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stietime.errors import InputError, raise_all
+from stietime.radiotherapy_fields import RadiotherapyFields
 from stietime.storage import write_text
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 CONFIG = """\
 # Every option and its default: config/README.md. Only what differs from the default needs to stand here.
+# Cohorts of radiotherapy: add the columns {radiotherapy} to the sheet.
 samples: {folder}/samples.tsv
 results_dir: results/{name}
 """
@@ -47,7 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
     """
     folder: Path = arguments.folder
     texts = {
-        folder / "config.yaml": CONFIG.format(folder=folder, name=folder.resolve().name),
+        folder / "config.yaml": CONFIG.format(
+            folder=folder, name=folder.resolve().name, radiotherapy=", ".join(RadiotherapyFields.model_fields)
+        ),
         folder / "samples.tsv": sheet_text(),
     }
     fix = "choose another folder, or move the file away"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stietime.configuration import read_settings
 from stietime.errors import InputError, raise_all
 from stietime.plan import read_samples
+from stietime.radiotherapy_fields import unlikely
 from stietime.sample_sheet import row_numbers
 from stietime.settings import expand_path
 
@@ -63,8 +64,12 @@ def run(arguments: argparse.Namespace) -> int:
     InputError
         Something cannot; all that was found.
     """
-    for checked in validate(arguments.configfile):
+    settings = read_settings(arguments.configfile)
+    samples = read_samples(settings)
+    for checked in check_inputs(settings, samples):
         print(checked)  # noqa: T201 - the command's answer
+    for sentence in unlikely(samples):
+        print(f"to check: {sentence}")  # noqa: T201
     return 0
 
 

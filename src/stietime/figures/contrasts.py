@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 
 @styled
@@ -30,7 +32,8 @@ def forest(contrasts: pd.DataFrame, *, x_label: str, alpha: float, sides: Sequen
     Parameters
     ----------
     contrasts
-        One row per entity in the order to draw: label, estimate, ci_low, ci_high (may be empty), q, n.
+        One row per entity in the order to draw: label, estimate, ci_low, ci_high (may be empty), q, n; and,
+        where the effect beside a reference is drawn too, beside, beside_low, beside_high (may be empty).
     x_label
         What the estimate is, with its unit.
     alpha
@@ -47,6 +50,8 @@ def forest(contrasts: pd.DataFrame, *, x_label: str, alpha: float, sides: Sequen
         axes.hlines(position, low, high, color=colour, lw=1.5)
         filled = colour if q <= alpha else "white"
         axes.scatter([estimate], [position], s=34, color=filled, edgecolors=colour, linewidths=1.4, zorder=3)
+    if "beside" in contrasts:
+        _draw_beside(axes, contrasts[["beside", "beside_low", "beside_high"]].to_numpy(dtype=float))
     axes.axvline(0, color=INK, lw=0.8)
     axes.set_yticks(positions, list(contrasts["label"]), fontsize=8)
     axes.set_ylim(len(contrasts) - 0.4, -0.6)
@@ -60,6 +65,14 @@ def forest(contrasts: pd.DataFrame, *, x_label: str, alpha: float, sides: Sequen
     for text, x, side in zip(sides, (0.0, 1.0), ("left", "right"), strict=False):
         axes.text(x, 1.01, text, transform=axes.transAxes, ha=side, va="bottom", fontsize=8.5, color=MUTED)
     return figure
+
+
+def _draw_beside(axes: Axes, beside: NDArray[np.float64]) -> None:
+    """Draw a second effect below the first, as a grey diamond with its interval, where there is one."""
+    for position, (estimate, low, high) in enumerate(beside):
+        if np.isfinite(estimate):
+            axes.hlines(position + 0.32, low, high, color=MUTED, lw=1.0)
+            axes.scatter([estimate], [position + 0.32], s=16, marker="D", color=MUTED, zorder=3)
 
 
 def _p_text(p: float) -> str:

@@ -60,6 +60,7 @@ WRITTEN_BY: Final = {
         "regulators",
         "expression_tests",
     ),
+    "measure_preference": ("tissue_preference",),
     "weigh_claims": ("claims",),
     "read_receptors/{sample}": ("receptors",),
     "compare_clones": (

@@ -57,8 +57,7 @@ def contrasts(results: Results) -> list[Block]:
             Box("note", "No contrast can be made", ("No two groups of samples can be compared.",)),
         ]
     for contrast, rows in every.groupby("contrast", sort=False):
-        # a stratum repeats the contrast it is part of: it stands in the table only
-        if ";" not in str(contrast):
+        if labels.is_drawn(str(contrast)):  # others stand in the table only
             blocks += list(_forests(str(contrast), rows, results))
     return [*blocks, _contrast_table(every, results)]
 
@@ -84,15 +83,32 @@ def _forest(contrast: str, kind: str, part: pd.DataFrame, results: Results) -> B
     parents = drawn["parent"].fillna("").astype(str) if has_parent else [""] * len(drawn)
     told = [labels.measured_label(*pair) for pair in zip(drawn["entity"], parents, strict=True)]
     shown = drawn.assign(label=told, n=drawn["n_pairs"].where(paired, drawn["n_patients"]))
+    shown, n_diluted = _with_dilution(shown, alpha)
     figure = forest(shown, x_label=UNITS[kind], alpha=alpha, sides=labels.contrast_sides(contrast))
     facts = {"kind": KIND_NAMES[kind], "n_drawn": len(drawn), "n": len(part), "alpha": alpha}
     facts |= {"n_small": int((part["q"] <= alpha).sum()), "paired": bool(paired.any())}
+    facts |= {"n_diluted": n_diluted}
     caption = caption_text("forest", method=drawn["method"].mode().iloc[0], **facts)
     alt = (
         f"{labels.contrast_label(contrast)}, {KIND_NAMES[kind]}: estimates with intervals of {len(drawn)} "
         f"entities; {facts['n_small']} have q of {alpha} or less."
     )
     return picture(figure, alt, caption, (results.link("contrasts"),))
+
+
+def _with_dilution(drawn: pd.DataFrame, alpha: float) -> tuple[pd.DataFrame, int]:
+    """Add the effect beside the steadiest cells to the rows where it disagrees, and count these.
+
+    It disagrees where one of the two is found (q at most `alpha`) and the other is not, or has another sign.
+    """
+    if "estimate_relative" not in drawn or drawn["estimate_relative"].isna().all():
+        return drawn, 0
+    plain, relative = drawn["q"] <= alpha, drawn["q_relative"] <= alpha
+    opposite = plain & relative & (drawn["estimate"] * drawn["estimate_relative"] < 0)
+    apart = drawn["q_relative"].notna() & ((plain != relative) | opposite)
+    columns = {"beside": "estimate_relative", "beside_low": "relative_low", "beside_high": "relative_high"}
+    added = {name: drawn[column].where(apart) for name, column in columns.items()}
+    return (drawn.assign(**added), int(apart.sum())) if apart.any() else (drawn, 0)
 
 
 def _chosen_rows(part: pd.DataFrame) -> pd.DataFrame:

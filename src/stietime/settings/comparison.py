@@ -8,7 +8,10 @@ from pydantic import Field, model_validator
 
 from stietime.settings.base import Section
 
-BUILT_IN: Final = ("stie_vs_time", "time_vs_normal", "patient_vs_donor_blood", "after_vs_before")
+BUILT_IN: Final = (
+    *("stie_vs_time", "time_vs_normal", "patient_vs_donor_blood", "after_vs_before"),
+    *("responder_vs_non", "responder_vs_non_after"),
+)
 Value = str | int | float
 Design = Literal[
     "",
@@ -88,8 +91,35 @@ class Comparison(Section):
     """The sheet's treatments, each with radiotherapy, immunotherapy, chemo_targeted_combined or untreated."""
     donor_names: tuple[str, ...] = ("healthy", "donor", "none", "control")
     """Values of the sheet's cancer column that mean a person without cancer."""
+    responder_names: tuple[str, ...] = (
+        *("R", "responder", "response", "CR", "PR", "complete response", "partial response"),
+        *("MPR", "pCR", "major pathologic response", "major pathological response"),
+    )
+    """Values of the sheet's response column that mean a responder, whatever their case and dashes."""
+    non_responder_names: tuple[str, ...] = (
+        *("NR", "non_responder", "nonresponder", "no response", "SD", "PD", "stable disease"),
+        *("progressive disease", "NMPR", "non-MPR", "no MPR"),
+    )
+    """Values of the sheet's response column that mean a non-responder; any other is in neither group."""
+    dose_limits_gy: tuple[Annotated[float, Field(gt=0)], ...] = (1.8, 2.4, 5.0)
+    """Doses per fraction (Gy, ascending) at which a class of dose begins, for contrasts by dose."""
     contrasts: tuple[ContrastChoice, ...] = ()
     """Further contrasts, whose arms are chosen by conditions on columns of the sample sheet."""
+
+    @model_validator(mode="after")
+    def _groups_differ(self) -> Comparison:
+        each = [
+            {"".join(c for c in word.casefold() if c.isalnum()) for word in words}
+            for words in (self.responder_names, self.non_responder_names)
+        ]
+        both = sorted(each[0] & each[1])
+        if both:
+            message = f"responder_names and non_responder_names share {', '.join(both)}"
+            raise ValueError(message)
+        if list(self.dose_limits_gy) != sorted(set(self.dose_limits_gy)):
+            message = "dose_limits_gy must ascend"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _names_differ(self) -> Comparison:

@@ -24,6 +24,7 @@ STEPS: Final = {
     "collect-cells": "join what is known of every kept cell into one table",
     "compare": "compare fractions, signatures and genes between environments, patients as the unit",
     "compare-expression": "test all genes within cell types between patients, and the reviews' regulators",
+    "measure-preference": "measure which environment each kind of cell prefers, within patients",
     "read-receptors": "give every cell of a sample its T-cell receptor",
     "compare-clones": "follow clones between environments, types and time points, patients as the unit",
     "weigh-claims": "give each claim of the reviews a verdict",

@@ -9,6 +9,7 @@ from stietime import names, storage
 from stietime.errors import InputError, raise_all
 from stietime.settings import Comparison, States, expand_path
 from stietime.steps.arguments import add_path, add_paths, add_settings
+from stietime.steps.chosen_contrasts import chosen_contrasts, confounding_reasons, described_samples
 from stietime.steps.claimed_values import claimed_values, count_claimed, with_gated
 from stietime.steps.collect_samples import VERDICT, read_samples
 
@@ -19,11 +20,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from stietime.cohort.chosen import Chosen
     from stietime.cohort.designs import Contrast
     from stietime.cohort.expression.samples import Pseudobulk
     from stietime.cohort.measures import Measure
-    from stietime.settings.comparison import Conditions
 
 LOG = logging.getLogger(__name__)
 
@@ -50,7 +49,6 @@ def run(arguments: argparse.Namespace) -> None:
     InputError
         The tables are not of the same samples and cells, or the sheet contradicts itself.
     """
-    from stietime.cells.embedding.contrast_design import Arms, confounded_contrasts, judge_contrasts
     from stietime.cohort.chosen import columns_of
     from stietime.cohort.composition import count_entities
     from stietime.cohort.confounding import mark_confounded
@@ -71,7 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
     gated = count_claimed(cells, samples, sets, min_parent_cells=enough, excluded=excluded)
     contrasts, lost = contrasts_without(
         excluded,
-        with_columns(samples, sheet),
+        described_samples(samples, sheet, settings),
         before=settings.before,
         after=settings.after,
         min_pairs=settings.min_pairs,
@@ -84,8 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
         expression,
     ]
     table = note_excluded(compare(contrasts, measures, min_pairs=settings.min_pairs), lost)
-    arms = {contrast.name: Arms(contrast.first, contrast.second, contrast.paired) for contrast in contrasts}
-    confounded = confounded_contrasts(judge_contrasts(sheet.set_index(names.SAMPLE), arms))
+    confounded = confounding_reasons(contrasts, sheet)
     table = mark_confounded(table, confounded)
     for name, reason in confounded.items():
         LOG.warning("nothing can be concluded from %s: %s", name, reason)
@@ -178,49 +175,6 @@ def named_samples(sheet: pd.DataFrame, settings: Comparison) -> pd.DataFrame:
     )
 
 
-def with_columns(samples: pd.DataFrame, sheet: pd.DataFrame) -> pd.DataFrame:
-    """Add the further columns of the sample sheet, as text, for the conditions of contrasts.
-
-    Parameters
-    ----------
-    samples
-        Named samples.
-    sheet
-        One row per sample with `sample` and any columns of the sheet.
-    """
-    further = [column for column in sheet.columns if column not in (names.SAMPLE, *samples.columns)]
-    text = sheet.set_index(names.SAMPLE)[further].astype(object)
-    return samples.join(text.where(text.notna(), "").astype(str))
-
-
-def chosen_contrasts(settings: Comparison) -> list[Chosen]:
-    """Read the contrasts of the configuration.
-
-    Parameters
-    ----------
-    settings
-        Holds them.
-    """
-    from stietime.cohort.chosen import Chosen
-
-    def texts(conditions: Conditions) -> dict[str, tuple[str, ...]]:
-        """Write the values of conditions as the sample sheet does."""
-        each = {key: given if isinstance(given, tuple) else (given,) for key, given in conditions.items()}
-        return {column: tuple(str(value) for value in values) for column, values in each.items()}
-
-    return [
-        Chosen(
-            choice.name,
-            texts(choice.first),
-            texts(choice.second),
-            choice.paired,
-            texts(choice.minus.first) if choice.minus else None,
-            texts(choice.minus.second) if choice.minus else None,
-        )
-        for choice in settings.contrasts
-    ]
-
-
 def marker_sets(own: str) -> pd.DataFrame:
     """Give the tree of the marker sets: index `set_id`, columns `parent` and `level`.
 
@@ -259,6 +213,7 @@ def _read_expression(
     from stietime.cells.embedding.contrast_design import TECHNICAL
     from stietime.cohort.expression.samples import expression_measure
     from stietime.cohort.samples import SHEET_COLUMNS
+    from stietime.cohort.treatment import SHEET_COLUMNS as TREATMENT_COLUMNS
 
     wanted = claimed_genes()
     bulks: dict[str, Pseudobulk] = {}
@@ -275,7 +230,7 @@ def _read_expression(
             what, paths[0].parent, "give the counts of every sample, and run the steps from ingest on"
         )
     sheet = pd.DataFrame(rows)
-    wanted_columns = dict.fromkeys((*SHEET_COLUMNS, *TECHNICAL, *further))
+    wanted_columns = dict.fromkeys((*SHEET_COLUMNS, *TECHNICAL, *TREATMENT_COLUMNS, *further))
     columns = [names.SAMPLE, *(column for column in wanted_columns if column in sheet.columns)]
     return expression_measure(bulks, wanted, min_parent_cells=min_parent_cells), sheet[columns]
 

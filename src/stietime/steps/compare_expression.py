@@ -12,7 +12,7 @@ import pandas as pd
 from stietime import names, storage
 from stietime.blocks import Block, Blocks, cut_blocks, read_block
 from stietime.cells.clusters.sums import ClusterSums, sum_clusters
-from stietime.cells.embedding.contrast_design import TECHNICAL, Arms, confounded_contrasts, judge_contrasts
+from stietime.cells.embedding.contrast_design import TECHNICAL
 from stietime.cohort.chosen import columns_of
 from stietime.cohort.confounding import mark_confounded
 from stietime.cohort.contrasts import CONFOUNDED, TESTED
@@ -21,12 +21,14 @@ from stietime.cohort.expression.pseudobulk import Kind, Pseudobulks, TypeSums, s
 from stietime.cohort.expression.regulators import regulator_genes
 from stietime.cohort.expression.tables import Options, compare_expression
 from stietime.cohort.samples import SHEET_COLUMNS
+from stietime.cohort.treatment import SHEET_COLUMNS as TREATMENT_COLUMNS
 from stietime.errors import InputError
 from stietime.h5ad_parts import read_frame
 from stietime.resources import read_claims, read_markers
 from stietime.settings import Comparison, Expression
 from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
-from stietime.steps.compare import chosen_contrasts, excluded_samples, named_samples, with_columns
+from stietime.steps.chosen_contrasts import chosen_contrasts, confounding_reasons, described_samples
+from stietime.steps.compare import excluded_samples, named_samples
 
 if TYPE_CHECKING:
     import argparse
@@ -78,7 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.threads,
     )
     tables = compare_expression(contrasts, pseudobulks, regulators, options)
-    reasons = _confounded(contrasts, sheet)
+    reasons = confounding_reasons(contrasts, sheet)
     genes = tables.genes.assign(status=tables.genes["status"].astype(object))
     genes["status"] = genes["status"].mask(
         genes["contrast"].isin(list(reasons)) & (genes["status"] == TESTED), CONFOUNDED
@@ -91,7 +93,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _read_sheet(paths: Sequence[Path], further: Sequence[str]) -> pd.DataFrame:
     """Gather the samples' columns of the sheet, one row per sample; empty samples have none."""
-    wanted = list(dict.fromkeys((names.SAMPLE, *SHEET_COLUMNS, *TECHNICAL, *further)))
+    wanted = list(dict.fromkeys((names.SAMPLE, *SHEET_COLUMNS, *TREATMENT_COLUMNS, *TECHNICAL, *further)))
     frames = [read_frame(path, "obs", wanted).head(1) for path in paths]
     sheet = pd.concat([frame.astype(object) for frame in frames], ignore_index=True)
     return sheet[[column for column in wanted if column in sheet.columns]]
@@ -106,17 +108,12 @@ def _find_contrasts(
     excluded = excluded_samples(arguments.samples, samples.index, cells)
     return contrasts_without(
         excluded,
-        with_columns(samples, sheet),
+        described_samples(samples, sheet, settings),
         before=settings.before,
         after=settings.after,
         min_pairs=settings.min_pairs,
         chosen=chosen_contrasts(settings),
     )
-
-
-def _confounded(contrasts: Sequence[Contrast], sheet: pd.DataFrame) -> dict[str, str]:
-    arms = {contrast.name: Arms(contrast.first, contrast.second, contrast.paired) for contrast in contrasts}
-    return confounded_contrasts(judge_contrasts(sheet.set_index(names.SAMPLE), arms))
 
 
 class _BlockCells(NamedTuple):
