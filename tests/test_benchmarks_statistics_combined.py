@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from benchmarks import statistics_combined as combined
+from benchmarks.parts import PAGES
 from benchmarks.record import write_figures
-from benchmarks.statistics import META, document_combined
+from benchmarks.statistics import document_combined
 from benchmarks.statistics_cohorts import Model
 from scipy import stats
 
@@ -69,8 +68,8 @@ def test_the_page_shows_what_was_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(combined, "NUMBERS", (2,))
     figures = combined.figures(quick=True)
     assert {figure.target for figure in figures} == {"", "<= 0.06", ">= 0.93"}
-    path = write_figures("combined", figures, (), tmp_path)
-    page = document_combined(META.read_text(encoding="utf-8"), Path(path))
+    write_figures("statistics", figures, (), tmp_path)
+    page = document_combined((PAGES / "meta.md").read_text(encoding="utf-8"), tmp_path)
     assert (
         "| coverage of 95 % intervals of the mean effect | PBMC, 2 cohorts of 4, 10 pairs, spread 0 |" in page
     )

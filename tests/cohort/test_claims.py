@@ -340,6 +340,35 @@ def test_claims_on_response_are_weighed_by_responders_against_others(sets, name_
     assert alone.loc["X0-119", "reason"] == reasons.OTHER_TREATMENT
 
 
+@pytest.mark.parametrize("fields", [("in",), ("in", "out"), ("out",), ()], ids=str)
+def test_claims_on_irradiated_tumours_rest_on_lesions_in_the_field(sets, name_samples, draw_cohort, fields):
+    cells = draw_cohort(FULL, n_patients=4)
+
+    def of_field(field):
+        def make(samples):
+            patients = samples["patient"]
+            late, early = ((samples["timepoint"] == when) for when in ("after", "before"))
+            tumour = samples["environment"] == "TIME"
+            arms = patients[tumour & late], patients[tumour & early]
+            name = f"after_vs_before:TIME;rt_field={field}"
+            parts = {"paired": True, "cancer": "NSCLC", "treatment": "radiotherapy"}
+            return Contrast(name, "after_vs_before_by_field", "TIME", *arms, **parts)
+
+        return make
+
+    table = weighed(cells, sets, name_samples, further=[of_field(field) for field in fields])
+    about = table[(table["context"] == "radiotherapy") & (table["cancer"] == "NSCLC")]
+    tumour = about[(about["compartment"] == "TIME") & (about["design"] == "after_vs_before")]
+    used = set(tumour["contrast"]) - {""}
+    if "in" in fields:
+        assert used == {"after_vs_before:TIME;rt_field=in"}
+    elif fields:  # unirradiated lesions tell nothing of irradiated ones
+        assert not used
+        assert reasons.DESIGN_NOT_IN_COHORT in set(tumour["reason"])
+    else:
+        assert not any("rt_field" in contrast for contrast in used)
+
+
 def test_every_reference_arm_between_patients_has_a_rule():
     arms = set(CLAIMS.loc[CLAIMS["design"] == "between_patients", "reference_arm"])
     assert arms == {*RESPONSE, *UNANSWERED}

@@ -79,6 +79,8 @@ def test_a_full_sheet_of_radiotherapy_gives_these_contrasts_and_no_others():
         "responder_vs_non:TIME",
         "responder_vs_non_after:STIE",
         "responder_vs_non_after:TIME",
+        "change_responder_vs_non:STIE",
+        "change_responder_vs_non:TIME",
         "after_vs_before:TIME-STIE",
         "after_vs_before:TIME;rt_field=out",
         "after_vs_before:TIME;rt_field=in",
@@ -282,3 +284,25 @@ def test_what_is_derived_is_no_column_of_the_sheet_for_contrasts_of_your_own():
         make_contrasts([chosen], sheet)
     assert "rt_field" in str(caught.value)
     assert not [column for column in DERIVED if column in str(caught.value)]
+
+
+def test_changes_of_responders_are_compared_with_those_of_the_others():
+    sheet = sheet_of()
+    one = contrasts_of(sheet)["change_responder_vs_non:TIME"]
+    assert (one.design, one.environment, one.paired) == ("change_responder_vs_non", "TIME", False)
+    assert set(one.first) == {f"p{n}" for n in range(4)}
+    assert set(one.minus.first) == {f"p{n}" for n in range(4, 8)}
+
+    def rise(row):
+        moved = (row["response"], row["timepoint"], row["environment"]) == ("PR", "after", "TIME")
+        return 1.5 if moved else 0.0
+
+    found = effects_of(sheet, rise)
+    assert found.loc[one.name, "estimate"] == pytest.approx(1.5, abs=0.3)
+    assert found.loc[one.name, "q"] < 0.05
+    assert found.loc[one.name, ["n_patients", "n_first", "n_second"]].tolist() == [8, 4, 4]
+    blood = found.loc["change_responder_vs_non:STIE"]
+    assert abs(blood["estimate"]) < 0.3
+    assert blood["q"] > 0.05
+    no_pair = sheet[(sheet["timepoint"] == "before") | (sheet["response"] == "PR")]
+    assert "change_responder_vs_non:TIME" not in contrasts_of(no_pair)

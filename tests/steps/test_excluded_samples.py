@@ -146,9 +146,10 @@ def test_every_table_by_sample_still_names_it(results):
 def test_contrasts_leave_it_out_and_say_so(results):
     contrasts = read(results, "contrasts.tsv")
     alone = storage.read_table(results["without"] / "contrasts.tsv")
-    assert set(contrasts["contrast"]) == {"stie_vs_time", "after_vs_before:STIE", "after_vs_before:TIME"}
+    changes = {f"after_vs_before:{where}" for where in ("STIE", "TIME", "TIME-STIE")}
+    assert set(contrasts["contrast"]) == {"stie_vs_time", *changes}
     pd.testing.assert_frame_equal(contrasts.drop(columns="note"), alone.drop(columns="note"))
-    touched = contrasts["contrast"] == "after_vs_before:TIME"
+    touched = contrasts["contrast"].isin(["after_vs_before:TIME", "after_vs_before:TIME-STIE"])
     assert contrasts.loc[touched, "note"].str.startswith(f"1 sample excluded ({OUT})").all()
     assert (contrasts.loc[touched, "n_pairs"] <= 1).all()
     others = contrasts[~touched]

@@ -73,6 +73,7 @@ rule weigh_claims:
         contrasts=OUT.contrasts,
         composition=OUT.composition,
         cells=OUT.cells,
+        regulators=OUT.regulators,
     output:
         claims=OUT.claims,
     log:
@@ -81,7 +82,8 @@ rule weigh_claims:
         settings=PLAN.options("comparison"),
     shell:
         "stietime step weigh-claims --contrasts {input.contrasts:q} --composition {input.composition:q}"
-        " --cells {input.cells:q} --settings {params.settings:q} --output {output.claims:q} 2> {log:q}"
+        " --cells {input.cells:q} --regulators {input.regulators:q} --settings {params.settings:q}"
+        " --output {output.claims:q} 2> {log:q}"
 
 
 rule check_simulation:

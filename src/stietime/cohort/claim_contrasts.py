@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from stietime import names
 from stietime.cohort import reasons
+from stietime.cohort.designs import AFTER_VS_BEFORE
 from stietime.cohort.evidence import ENVIRONMENTS_OF, IN_ONE_ENVIRONMENT, Evidence, Row
 from stietime.cohort.patient_groups import question_between_patients
+from stietime.cohort.samples import RADIOTHERAPY
+from stietime.cohort.treatment import IN_FIELD, OUT_OF_FIELD
+from stietime.cohort.treatment_designs import BY_FIELD, field_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,7 +72,7 @@ def find_contrast(claim: Row, evidence: Evidence, *, of_other_cancers: bool = Fa
     if not of_other_cancers and claim["cancer"] not in (PAN_CANCER, *evidence.cancers):
         have = _listed(evidence.cancers)
         return Choice(reason=reasons.OTHER_CANCER, detail=f"cancers of the cohort: {have}")
-    options = [row for row in evidence.offered if row["design"] == design]
+    options = _of_design(claim, design, evidence)
     if not options:
         return _no_design(claim, design, evidence)
     if design in IN_ONE_ENVIRONMENT:
@@ -75,6 +80,20 @@ def find_contrast(claim: Row, evidence: Evidence, *, of_other_cancers: bool = Fa
         if none:
             return none
     return _of_cancer(claim, options, evidence, sign, of_other_cancers=of_other_cancers)
+
+
+def _of_design(claim: Row, design: str, evidence: Evidence) -> list[Row]:
+    """List the contrasts of a design; of tumours under radiotherapy whose field is known, lesions in it.
+
+    Lesions out of the field ask another question, whether radiation acts at a distance.
+    """
+    offered = [row for row in evidence.offered if row["design"] == design]
+    if design == AFTER_VS_BEFORE and claim["context"] == RADIOTHERAPY and claim["compartment"] == names.TIME:
+        known = {row["contrast"]: row for row in evidence.offered if row["design"] == BY_FIELD}
+        if field_name(names.TIME, IN_FIELD) in known:
+            return [known[field_name(names.TIME, IN_FIELD)]]
+        return [] if field_name(names.TIME, OUT_OF_FIELD) in known else offered
+    return offered
 
 
 def _named_for(claim: Row, evidence: Evidence) -> Choice:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from stietime import names
 from stietime.cohort.composition import LEVEL_STATE, NOT_CAPTURED
 from stietime.cohort.designs import AFTER_VS_BEFORE, PATIENT_VS_DONOR, STIE_VS_TIME, TIME_VS_NORMAL
-from stietime.cohort.patient_groups import CHANGE_RESPONDER_VS_NON, RESPONDER_VS_NON
 from stietime.cohort.samples import CANCER, SPECIES
+from stietime.cohort.treatment_designs import CHANGE_RESPONDER_VS_NON, RESPONDER_VS_NON
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from stietime.cohort import reasons
-
-RESPONDER_VS_NON: Final = "responder_vs_non"
-CHANGE_RESPONDER_VS_NON: Final = "change_responder_vs_non"
+from stietime.cohort.treatment_designs import CHANGE_RESPONDER_VS_NON, RESPONDER_VS_NON
 
 # these words of an entity mean a change under treatment, not a level
 CHANGE_WORDS: Final = ("early increase", "shortly after")

@@ -107,13 +107,18 @@ def _of_response(
 ) -> Iterator[Question]:
     told = {"before": treatment_designs.RESPONDER_VS_NON, "after": treatment_designs.RESPONDER_VS_NON_AFTER}
     environments = {"blood": names.STIE, "tumour": names.TIME}
+    groups = {"responders": RESPONDER, "non-responders": NON_RESPONDER}
+    of_group = {word: samples[RESPONSE_GROUP] == group for word, group in groups.items()}
     for moment, at in moments.items():
         for place, here in places.items():
-            arms = {
-                f"{place} of {word} {moment}": here & at & (samples[RESPONSE_GROUP] == group)
-                for word, group in (("responders", RESPONDER), ("non-responders", NON_RESPONDER))
-            }
+            arms = {f"{place} of {word} {moment}": here & at & own for word, own in of_group.items()}
             yield Question(f"{told[moment]}:{environments[place]}", arms, paired=False, column=RESPONSE)
+    for place, here in places.items():
+        both = [set(samples.loc[here & at, names.PATIENT]) for at in moments.values()]
+        twice = here & samples[names.PATIENT].isin(set.intersection(*both))
+        arms = {f"{place} of {word} before and after": twice & own for word, own in of_group.items()}
+        name = f"{treatment_designs.CHANGE_RESPONDER_VS_NON}:{environments[place]}"
+        yield Question(name, arms, paired=False, column=RESPONSE)
 
 
 def _of_field(
@@ -182,5 +187,8 @@ def _planned(table: pd.DataFrame, min_pairs: int) -> np.ndarray:
 
 
 def _between_groups(table: pd.DataFrame) -> list[str]:
-    starts = (designs.TIME_VS_NORMAL, designs.PATIENT_VS_DONOR, treatment_designs.RESPONDER_VS_NON)
+    starts = (
+        *(designs.TIME_VS_NORMAL, designs.PATIENT_VS_DONOR),
+        *(treatment_designs.RESPONDER_VS_NON, treatment_designs.CHANGE_RESPONDER_VS_NON),
+    )
     return [name for name in table["contrast"] if name.startswith(starts)]

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 RESPONDER_VS_NON: Final = "responder_vs_non"
 RESPONDER_VS_NON_AFTER: Final = "responder_vs_non_after"
+CHANGE_RESPONDER_VS_NON: Final = "change_responder_vs_non"
 TUMOUR_MINUS_BLOOD: Final = f"{AFTER_VS_BEFORE}:{names.TIME}-{names.STIE}"
 # designs of their own, so that no claim about treatment in general rests on a part of it
 DIFFERENCE: Final = "after_vs_before_difference"
@@ -80,6 +81,9 @@ def find_treatment_contrasts(samples: pd.DataFrame, *, before: str, after: str) 
 
 
 def _possible(contrast: Contrast) -> bool:
+    if contrast.minus is not None and not contrast.paired:  # two groups, each of patients with both samples
+        groups = replace(contrast, minus=None, paired=True), contrast.minus
+        return all(len(group.patients) for group in groups)
     return bool(len(contrast.first) and len(contrast.second) and len(contrast.patients))
 
 
@@ -96,7 +100,7 @@ def _labelled(contrast: Contrast, samples: pd.DataFrame) -> Contrast:
 
 
 def _by_response(samples: pd.DataFrame, when: pd.Series) -> Iterator[Contrast]:
-    """Compare responders with the others, in blood and tumour, at baseline and after treatment."""
+    """Compare responders with the others in blood and tumour: at baseline, after treatment, in the change."""
     if RESPONSE_GROUP not in samples:
         return
     group, patients = samples[RESPONSE_GROUP], samples[names.PATIENT]
@@ -105,6 +109,13 @@ def _by_response(samples: pd.DataFrame, when: pd.Series) -> Iterator[Contrast]:
             here = (samples[names.ENVIRONMENT] == environment) & (when == moment)
             first, second = patients[here & (group == RESPONDER)], patients[here & (group == NON_RESPONDER)]
             yield Contrast(f"{design}:{environment}", design, environment, first, second, paired=False)
+    for environment, _ in SIDES:
+        name, design = f"{CHANGE_RESPONDER_VS_NON}:{environment}", CHANGE_RESPONDER_VS_NON
+        change, other = (
+            _change(samples, when, name, design, environment, group == each)
+            for each in (RESPONDER, NON_RESPONDER)
+        )
+        yield replace(change, paired=False, minus=other)
 
 
 def _change(

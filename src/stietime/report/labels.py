@@ -144,6 +144,8 @@ CONTRAST_NAMES: Final = {
     "responder_vs_non:TIME": "Responders against non-responders, tumour before treatment",
     "responder_vs_non_after:STIE": "Responders against non-responders, blood after treatment",
     "responder_vs_non_after:TIME": "Responders against non-responders, tumour after treatment",
+    "change_responder_vs_non:STIE": "Change of blood under treatment, responders against non-responders",
+    "change_responder_vs_non:TIME": "Change of the tumour under treatment, responders against non-responders",
     "after_vs_before:TIME;rt_field=out": "Abscopal: unirradiated lesion, after against before radiotherapy",
     "after_vs_before:TIME;rt_field=in": "Irradiated lesion, after against before radiotherapy",
     "after_vs_before:TIME;rt_field=out-in": "Change under radiotherapy: unirradiated less irradiated lesion",
@@ -159,6 +161,7 @@ ARM_NAMES: Final = {
     "patient_vs_donor_blood": ("patients", "donors"),
     "after_vs_before": ("after", "before"),
     "responder_vs_non": ("responders", "others"),
+    "change_responder_vs_non": ("responders", "others"),
 }
 
 # what lies left (lower in the first arm) and right of zero
@@ -172,6 +175,10 @@ CONTRAST_SIDES: Final = {
     **dict.fromkeys(
         [f"responder_vs_non{moment}:{place}" for moment in ("", "_after") for place in ("STIE", "TIME")],
         ("higher in non-responders", "higher in responders"),
+    ),
+    **dict.fromkeys(
+        ["change_responder_vs_non:STIE", "change_responder_vs_non:TIME"],
+        ("rises less in responders", "rises more in responders"),
     ),
     "after_vs_before:TIME;rt_field=out": ("higher before", "higher after"),
     "after_vs_before:TIME;rt_field=in": ("higher before", "higher after"),

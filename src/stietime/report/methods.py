@@ -26,11 +26,14 @@ OF_PATIENTS: Final = (
     ("methods_statistics", "contrasts"),
     ("methods_expression", "differential_expression"),
     ("methods_claims", "claims"),
+    ("methods_preference", "tissue_preference"),
     ("methods_clones", "clonotypes"),
 )
 OF_SECTIONS: Final = (
     ("methods_sections", "neighbourhoods"),
     ("methods_structures", "structures"),
+    ("methods_section_states", "section_states"),
+    ("methods_interactions", "interactions"),
     ("methods_niches", "niches"),
     ("methods_spots", "proportions"),
 )

@@ -10,7 +10,7 @@ from stietime.settings.base import Section
 
 BUILT_IN: Final = (
     *("stie_vs_time", "time_vs_normal", "patient_vs_donor_blood", "after_vs_before"),
-    *("responder_vs_non", "responder_vs_non_after"),
+    *("responder_vs_non", "responder_vs_non_after", "change_responder_vs_non"),
 )
 Value = str | int | float
 Design = Literal[
