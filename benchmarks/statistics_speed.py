@@ -13,12 +13,14 @@ from stietime import names
 from stietime.cohort.claims import weigh
 from stietime.cohort.composition import count_entities
 from stietime.cohort.contrasts import compare
-from stietime.cohort.designs import find_contrasts
 from stietime.cohort.evidence import gather_evidence
-from stietime.cohort.measures import composition_measure
+from stietime.cohort.measures import composition_measure, gated_measure
 from stietime.cohort.samples import name_cohort, sample_table
+from stietime.cohort.treatment import name_treatment
+from stietime.cohort.treatment_designs import every_contrast
 from stietime.cohort.verdicts import Margins
 from stietime.resources import read_claims, read_markers
+from stietime.steps.claimed_values import claimed_values, count_claimed
 
 N_PATIENTS: Final = 250
 N_TYPES: Final = 60
@@ -41,8 +43,19 @@ def figures(*, quick: bool) -> list[Figure]:
     start, cpu = time.perf_counter(), time.process_time()
     samples = name_cohort(sample_table(cells), cancer_names={}, treatment_names={}, donor_names=())
     composition = count_entities(cells, samples, sets, min_parent_cells=10)
-    contrasts = find_contrasts(samples, before="before", after="after", min_pairs=3)
-    table = compare(contrasts, [composition_measure(composition, min_parent_cells=10)], min_pairs=3)
+    gated = count_claimed(cells, samples, sets, min_parent_cells=10, excluded={})
+    contrasts = every_contrast(
+        name_treatment(samples, responders=(), non_responders=(), dose_limits=()),
+        before="before",
+        after="after",
+        min_pairs=3,
+    )
+    measures = [
+        composition_measure(composition, min_parent_cells=10),
+        gated_measure(gated, min_parent_cells=10),
+    ]
+    table = compare(contrasts, measures, min_pairs=3)
+    values = claimed_values(contrasts, measures)
     verdicts = weigh(
         claims, gather_evidence(table, composition, samples), alpha=0.05, margins=Margins(0.5, 0.05, 0.5)
     )
@@ -51,7 +64,7 @@ def figures(*, quick: bool) -> list[Figure]:
     told, target = "composition, contrasts and claims, seconds", f"<= {MOST_SECONDS:g}"
     return [
         Figure(case, told, wall, target=target, met=wall <= MOST_SECONDS, n=len(table), seed=1),
-        Figure(case, f"{told} of the processor", processor, n=len(verdicts), seed=1),
+        Figure(case, f"{told} of the processor", processor, n=len(verdicts) + len(values), seed=1),
     ]
 
 
