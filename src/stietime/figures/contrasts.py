@@ -108,7 +108,8 @@ def verdict_bars(counts: pd.DataFrame) -> Figure:
     axes.set_yticks(positions, list(counts.index))
     axes.invert_yaxis()
     axes.set_xlabel("number of claims")
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(counts.columns))
+    # from the right, so that the names of many verdicts stay within the figure
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=len(counts.columns), columnspacing=1.2)
     return figure
 
 

@@ -78,11 +78,11 @@ def _claims_table(every: pd.DataFrame, results: Results) -> Block:
         {
             "verdict": every["verdict"],
             "what the review says": _said(every),
-            "reason": _reason(every),
             "estimate": every["estimate"],
             "q": every["q"],
             "patients": every["n_patients"],
             "power": _numbers(every, "power"),
+            "reason": _reason(every),
             "where": every["compartment"],
             "treatment": every["context"].map(labels.CONTEXT_NAMES).fillna(every["context"]),
             "cancer": every["cancer"].str.replace("_", " "),
