@@ -18,10 +18,10 @@ import pandas as pd
 
 from benchmarks.pages import between_marks, figures_as_markdown
 from benchmarks.record import QUICK_RESULTS, RESULTS, Figure, show_figures, write_figures
-from stietime.cohort.effects import false_discovery_rates, group_effects, paired_effects
 from stietime.cohort.expression.model import compare_genes, wald_tests
 from stietime.cohort.expression.units import Design
-from stietime.cohort.measures import log2_cpm
+from stietime.cohort.testing.effects import false_discovery_rates, group_effects, paired_effects
+from stietime.cohort.testing.measures import log2_cpm
 
 if TYPE_CHECKING:
     from collections.abc import Callable

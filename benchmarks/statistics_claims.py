@@ -22,10 +22,10 @@ from benchmarks.public_data import ZILIONIS, not_found
 from benchmarks.record import NAN, Figure
 from benchmarks.statistics_demo import planted, tables_of
 from stietime import names, storage
-from stietime.cohort.claims import weigh
-from stietime.cohort.evidence import gather_evidence
-from stietime.cohort.reasons import REASONS
-from stietime.cohort.verdicts import Margins
+from stietime.cohort.claims.claims import weigh
+from stietime.cohort.claims.evidence import gather_evidence
+from stietime.cohort.claims.reasons import REASONS
+from stietime.cohort.claims.verdicts import Margins
 from stietime.resources import read_claims
 
 if TYPE_CHECKING:

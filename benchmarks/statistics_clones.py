@@ -21,11 +21,11 @@ from stietime.cohort.clonotypes.contrasts import clone_contrasts
 from stietime.cohort.clonotypes.kinds import FOLLOWED
 from stietime.cohort.clonotypes.startrac import INDICES, startrac_indices
 from stietime.cohort.clonotypes.table import clonotype_table
-from stietime.cohort.composition import count_entities
-from stietime.cohort.contrasts import compare
-from stietime.cohort.designs import find_contrasts
-from stietime.cohort.measures import composition_measure
-from stietime.cohort.samples import name_cohort, sample_table
+from stietime.cohort.composition.composition import count_entities
+from stietime.cohort.design.designs import find_contrasts
+from stietime.cohort.design.samples import name_cohort, sample_table
+from stietime.cohort.testing.contrasts import compare
+from stietime.cohort.testing.measures import composition_measure
 from stietime.resources import read_markers
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ import pandas as pd
 
 from benchmarks.record import Figure
 from stietime import names
-from stietime.cohort.composition import count_entities
-from stietime.cohort.contrasts import compare
-from stietime.cohort.designs import find_contrasts
-from stietime.cohort.measures import composition_measure
-from stietime.cohort.samples import name_cohort, sample_table
+from stietime.cohort.composition.composition import count_entities
+from stietime.cohort.design.designs import find_contrasts
+from stietime.cohort.design.samples import name_cohort, sample_table
+from stietime.cohort.testing.contrasts import compare
+from stietime.cohort.testing.measures import composition_measure
 from stietime.resources import read_markers
 from stietime.simulate.cohort import Sample, design, planned_composition
 from stietime.simulate.reference import named_rng, read_composition, reference

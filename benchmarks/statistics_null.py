@@ -12,14 +12,14 @@ from benchmarks.public_data import not_found
 from benchmarks.record import NAN, Figure
 from benchmarks.statistics_cohorts import draw_cohort, models, true_log_odds
 from benchmarks.statistics_peers import PEERS
-from stietime.cohort.designs import Contrast
-from stietime.cohort.effects import false_discovery_rates
-from stietime.cohort.measures import CELL_FRACTION, Measure
-from stietime.cohort.patient_tests import find_effects
+from stietime.cohort.design.designs import Contrast
+from stietime.cohort.testing.effects import false_discovery_rates
+from stietime.cohort.testing.measures import CELL_FRACTION, Measure
+from stietime.cohort.testing.patient_tests import find_effects
 
 if TYPE_CHECKING:
     from benchmarks.statistics_cohorts import Array, Cohort, Model
-    from stietime.cohort.effects import Effects
+    from stietime.cohort.testing.effects import Effects
 
 ALPHA: Final = 0.05
 LEVEL: Final = (0.03, 0.06)

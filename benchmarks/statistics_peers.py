@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from stietime.cohort.effects import sign_flip_p
-from stietime.cohort.moderated import fit_prior, squeeze, two_sided_p
+from stietime.cohort.testing.effects import sign_flip_p
+from stietime.cohort.testing.moderated import fit_prior, squeeze, two_sided_p
 
 if TYPE_CHECKING:
     from collections.abc import Callable

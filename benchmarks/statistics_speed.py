@@ -10,15 +10,15 @@ import pandas as pd
 
 from benchmarks.record import Figure
 from stietime import names
-from stietime.cohort.claims import weigh
-from stietime.cohort.composition import count_entities
-from stietime.cohort.contrasts import compare
-from stietime.cohort.evidence import gather_evidence
-from stietime.cohort.measures import composition_measure, gated_measure
-from stietime.cohort.samples import name_cohort, sample_table
-from stietime.cohort.treatment import name_treatment
-from stietime.cohort.treatment_designs import every_contrast
-from stietime.cohort.verdicts import Margins
+from stietime.cohort.claims.claims import weigh
+from stietime.cohort.claims.evidence import gather_evidence
+from stietime.cohort.claims.verdicts import Margins
+from stietime.cohort.composition.composition import count_entities
+from stietime.cohort.design.samples import name_cohort, sample_table
+from stietime.cohort.design.treatment import name_treatment
+from stietime.cohort.design.treatment_designs import every_contrast
+from stietime.cohort.testing.contrasts import compare
+from stietime.cohort.testing.measures import composition_measure, gated_measure
 from stietime.resources import read_claims, read_markers
 from stietime.steps.claimed_values import claimed_values, count_claimed
 

@@ -11,7 +11,7 @@ from benchmarks.statistics import document_combined
 from benchmarks.statistics_cohorts import Model
 from scipy import stats
 
-from stietime.cohort.moderated import t_quantile
+from stietime.cohort.testing.moderated import t_quantile
 
 MODEL = Model("drawn", np.array([0.4, 0.3, 0.2, 0.1]), np.full(4, 0.5))
 Y = np.array([[0.1, 1.0], [0.9, 1.4], [0.4, -0.5]])

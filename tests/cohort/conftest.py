@@ -89,6 +89,6 @@ NAMES = {"cancer_names": {}, "treatment_names": {}, "donor_names": ("healthy", "
 @pytest.fixture(scope="session")
 def name_samples():
     """Give a function from a cell table to its named samples, by the default settings."""
-    from stietime.cohort.samples import name_cohort, sample_table
+    from stietime.cohort.design.samples import name_cohort, sample_table
 
     return lambda cells, **given: name_cohort(sample_table(cells), **{**NAMES, **given})

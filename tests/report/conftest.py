@@ -17,8 +17,8 @@ from tests.report.fabricated_quality import quality_of, write_quality
 from tests.report.fabricated_structures import niche_tables, section_contrast_table, structure_tables
 
 from stietime import names
-from stietime.cohort.conflicts import conflict_groups
-from stietime.cohort.tissue_preference import tissue_preference
+from stietime.cohort.claims.conflicts import conflict_groups
+from stietime.cohort.composition.tissue_preference import tissue_preference
 from stietime.report.results import Results
 from stietime.resources import read_claims
 from stietime.settings import Settings

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from stietime import names
-from stietime.report import sections_claims
 from stietime.report.build import render_page
 from stietime.report.evidence_plots import MOST_PATIENTS, Effect, evidence_svg, evidence_words
+from stietime.report.sections import claims as claims_section
 
 
 def values_of(first, second):
@@ -92,7 +92,7 @@ def test_a_drawing_is_made_without_patients_and_text_is_escaped():
 @pytest.fixture(scope="module")
 def page(whole):
     results = whole.open()
-    made = [sections_claims.claims(results), sections_claims.conflicts(results)]
+    made = [claims_section.claims(results), claims_section.conflicts(results)]
     return render_page(results, made, title="t", subtitle=""), results.table("claims")
 
 
@@ -118,7 +118,7 @@ def test_claims_of_other_cancers_are_announced(fabricated):
     weighed = claims["verdict"] != names.NOT_TESTABLE
     claims["other_cancer"] = np.where(weighed & (claims["cancer"] == "HCC"), "NSCLC", "")
     claims.to_csv(fabricated.path("claims"), sep="\t", index=False)
-    made = sections_claims.claims(fabricated.open())
+    made = claims_section.claims(fabricated.open())
     boxes = [block for block in made.blocks if block.kind == "box"]
     n = int((claims["other_cancer"] != "").sum())
     assert boxes[0].lines[0].startswith(f"{n} claims about other cancers were weighed in NSCLC")

@@ -10,7 +10,7 @@ from stietime.cohort.clonotypes.contrasts import clone_contrasts
 from stietime.cohort.clonotypes.kinds import FOLLOWED
 from stietime.cohort.clonotypes.table import clonotype_table
 from stietime.report.results import Results
-from stietime.report.sections_clones import clones
+from stietime.report.sections.clones import clones
 from stietime.settings import Settings
 from stietime.storage import write_table
 

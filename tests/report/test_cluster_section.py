@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from stietime.report.sections_clusters import cluster_warnings, clusters
-from stietime.report.sections_overview import summary
+from stietime.report.sections.clusters import cluster_warnings, clusters
+from stietime.report.sections.overview import summary
 from stietime.storage import read_table, write_table
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 from tests.report.conftest import Fabricated
 
 from stietime.report.blocks import Box, Picture, Table
-from stietime.report.sections_copy_number import copy_number, copy_number_of_sample
+from stietime.report.sections.copy_number import copy_number, copy_number_of_sample
 from stietime.storage import write_table
 
 

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from stietime.figures.contrasts import forest
-from stietime.report import labels
+from stietime.report import contrast_labels
 from stietime.report.blocks import NotPartError, Picture, Table, Tiles
-from stietime.report.sections_directions import same_way
-from stietime.report.sections_questions import questions
-from stietime.report.sections_statistics import contrasts
+from stietime.report.sections.directions import same_way
+from stietime.report.sections.questions import questions
+from stietime.report.sections.statistics import contrasts
 from stietime.storage import read_table, write_table
 
 
@@ -63,11 +63,11 @@ def test_a_cohort_without_two_changes_has_no_such_section(fabricated):
 
 def test_what_the_sheet_lacks_is_named_with_the_effect_that_could_be_seen(fabricated):
     rows = {row[0]: row for row in texts(questions(fabricated.open()).blocks)}
-    abscopal = rows[labels.CONTRAST_NAMES["after_vs_before:TIME;rt_field=out"]]
+    abscopal = rows[contrast_labels.CONTRAST_NAMES["after_vs_before:TIME;rt_field=out"]]
     assert abscopal[1:3] == ["not testable", "the sample sheet does not fill the column rt_field"]
     assert "other cohorts (1 log-odds)" in abscopal
-    assert rows[labels.CONTRAST_NAMES["time_vs_normal"]][2] == "no sample of normal tissue"
-    assert rows[labels.CONTRAST_NAMES["stie_vs_time"]][1] == "tested"
+    assert rows[contrast_labels.CONTRAST_NAMES["time_vs_normal"]][2] == "no sample of normal tissue"
+    assert rows[contrast_labels.CONTRAST_NAMES["stie_vs_time"]][1] == "tested"
 
 
 def test_a_fraction_that_dilution_may_explain_is_drawn_with_its_other_effect(fabricated):
@@ -111,6 +111,6 @@ def test_the_diamond_stands_beside_its_row_only():
     ],
 )
 def test_strata_are_named_in_words(contrast, name):
-    assert labels.contrast_label(contrast) == name
-    assert not labels.is_drawn(contrast)
-    assert labels.is_drawn("after_vs_before:TIME;rt_field=out")
+    assert contrast_labels.contrast_label(contrast) == name
+    assert not contrast_labels.is_drawn(contrast)
+    assert contrast_labels.is_drawn("after_vs_before:TIME;rt_field=out")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.report.fabricated_expression import expression_tables
 
 from stietime.report.blocks import Box, Heading, Picture, Table, Tiles
-from stietime.report.sections_expression import regulators
+from stietime.report.sections.expression import regulators
 from stietime.storage import write_table
 
 

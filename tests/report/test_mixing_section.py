@@ -7,8 +7,8 @@ import re
 import pandas as pd
 import pytest
 
-from stietime.report.sections_cells import embedding
-from stietime.report.sections_mixing import meaning_of, mixing_blocks
+from stietime.report.sections.cells import embedding
+from stietime.report.sections.mixing import meaning_of, mixing_blocks
 from stietime.report.tables import MISSING
 from stietime.storage import write_table
 

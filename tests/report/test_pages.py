@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 
 from stietime import names
-from stietime.report import sections_cells, sections_claims, sections_statistics
 from stietime.report.build import render_page
 from stietime.report.pages import cohort_page, sample_page, section_page
+from stietime.report.sections import cells as cells_section
+from stietime.report.sections import claims as claims_section
+from stietime.report.sections import statistics as statistics_section
 from stietime.storage import read_table, write_table
 
 COHORT_HEADINGS = (
@@ -172,7 +174,7 @@ def test_text_from_files_is_escaped(fabricated):
     claims["entity_as_printed"] = "<script>alert(1)</script>"
     claims.to_csv(fabricated.path("claims"), sep="\t", index=False)
     results = fabricated.open()
-    html = render_page(results, [sections_claims.claims(results)], title="<b>", subtitle="")
+    html = render_page(results, [claims_section.claims(results)], title="<b>", subtitle="")
     assert "<b>" not in html
     assert "<script>alert(1)" not in html
     assert "&lt;script&gt;alert(1)" in html
@@ -223,8 +225,8 @@ def test_a_cohort_without_time_points_and_batches_has_no_failure(fabricated):
 
 def test_planted_values_that_should_be_there_are_missed(fabricated):
     fabricated.path("planted").unlink()
-    assert sections_statistics.planted(fabricated.open()).failed
-    assert sections_statistics.planted(fabricated.open(simulation=None)).blocks == ()
+    assert statistics_section.planted(fabricated.open()).failed
+    assert statistics_section.planted(fabricated.open(simulation=None)).blocks == ()
 
 
 def test_a_sample_without_kept_cells_is_told(fabricated):
@@ -259,7 +261,7 @@ def test_the_numbers_of_the_headline_are_those_of_the_tables(whole, cohort_html)
 
 
 def test_more_cells_than_are_drawn_are_said_to_be_sampled(whole):
-    (drawing, *_) = sections_cells.embedding(whole.open(report={"max_cells_drawn": 100})).blocks
+    (drawing, *_) = cells_section.embedding(whole.open(report={"max_cells_drawn": 100})).blocks
     assert "an even sample of 100 is drawn" in drawing.caption
 
 

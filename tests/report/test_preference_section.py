@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from stietime.cohort.tissue_preference import COLUMNS, MEAN
+from stietime.cohort.composition.tissue_preference import COLUMNS, MEAN
 from stietime.figures.preference import preference_matrix
 from stietime.report.blocks import Box, Picture, Table
-from stietime.report.sections_preference import preference
+from stietime.report.sections.preference import preference
 from stietime.storage import write_table
 
 SURE = {"ci_low": 0.5, "ci_high": 2.0}

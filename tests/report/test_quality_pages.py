@@ -8,17 +8,15 @@ import pytest
 from tests.report.fabricated_quality import ambient_table, losses_of, quality_of, summary_of
 
 from stietime import names
-from stietime.report import (
-    design,
-    sections_artefacts,
-    sections_quality,
-    sections_quality_cohort,
-    sections_verdict,
-)
+from stietime.report import design
 from stietime.report.blocks import Box, Facts, Picture, Table, Text, Tiles
 from stietime.report.build import make_sections, render_page
 from stietime.report.pages import COHORT, sample_page
 from stietime.report.pages import SAMPLE as PAGE_OF_A_SAMPLE
+from stietime.report.sections import artefacts as artefacts_section
+from stietime.report.sections import quality as quality_section
+from stietime.report.sections import quality_cohort as quality_cohort_section
+from stietime.report.sections import verdict as verdict_section
 from stietime.report.tables import MISSING
 from stietime.storage import read_table, write_table
 
@@ -66,8 +64,8 @@ def _texts(table: Table, column: str) -> list[str]:
 def test_the_verdict_stands_on_top_with_its_reasons(fabricated, verdict, title):
     reason = "keeps 9 cells, fewer than 50 (empty 3; doublet 2); saturation not estimable"
     _change_sample(fabricated, verdict=verdict, reason=reason, saturation=NAN)
-    assert PAGE_OF_A_SAMPLE[0] is sections_verdict.verdict
-    box, tiles = sections_verdict.verdict(fabricated.open(SAMPLE)).blocks[:2]
+    assert PAGE_OF_A_SAMPLE[0] is verdict_section.verdict
+    box, tiles = verdict_section.verdict(fabricated.open(SAMPLE)).blocks[:2]
     assert isinstance(box, Box)
     assert isinstance(tiles, Tiles)
     assert box.tone == verdict
@@ -90,10 +88,10 @@ def test_a_swap_that_only_the_cohort_can_see_changes_the_verdict_of_the_page(fab
     words = "samples of patient p1 express different sexes (female in a; male in b): swap suspected"
     samples.loc[samples["sample"] == SAMPLE, ["verdict", "reason", "swap"]] = ["caution", words, words]
     write_table(samples, path)
-    box = sections_verdict.verdict(fabricated.open(SAMPLE)).blocks[0]
+    box = verdict_section.verdict(fabricated.open(SAMPLE)).blocks[0]
     assert box.tone == "caution"
     assert box.lines == (f"S{words[1:]}.",)
-    (*_, swaps) = _of(sections_quality_cohort.sample_quality(fabricated.open()), Box)
+    (*_, swaps) = _of(quality_cohort_section.sample_quality(fabricated.open()), Box)
     assert swaps.title == "Suspected swaps"
     assert swaps.lines == (f"S{words[1:]}.",)
     assert f"S{words[1:]}." in design.warnings(fabricated.open(), design.count_cells(fabricated.open()))
@@ -116,12 +114,12 @@ def test_worries_name_the_lineage_the_numbers_and_the_states_that_rest_on_it():
         ],
         columns=columns,
     )
-    assert sections_quality.worry_lines(losses) == [
+    assert quality_section.worry_lines(losses) == [
         "Neutrophil: lost 45 of 100 cells (45.0 %, all other cells 5.0 %); more than its share for "
         "few counts (40, all other cells 1.0 %). Fractions of PMN-MDSC in this sample rest on the cells "
         "that remain."
     ]
-    assert sections_quality.worry_lines(losses.assign(warning="")) == []
+    assert quality_section.worry_lines(losses.assign(warning="")) == []
 
 
 def test_the_table_of_losses_adds_up_and_rings_the_warnings(fabricated):
@@ -130,14 +128,14 @@ def test_the_table_of_losses_adds_up_and_rings_the_warnings(fabricated):
     quality.loc[lost, ["keep", "reason"]] = [False, "low_counts"]
     write_table(quality, fabricated.path("quality", SAMPLE))
     write_table(losses_of(SAMPLE, quality), fabricated.path("lineage_losses", SAMPLE))
-    section = sections_quality.losses(fabricated.open(SAMPLE))
+    section = quality_section.losses(fabricated.open(SAMPLE))
     (box,) = _of(section, Box)
     assert box.tone == "warning"
     assert box.lines[0].startswith("Neutrophil: lost 55 of 100 cells (55.0 %, all other cells 5.0 %).")
     table = _of(section, Table)[0]
     assert _texts(table, "dropped")[:1] == ["80 (13.3 %)"]
     rows = {row[0].text: row for row in table.rows}
-    assert rows["Neutrophil"][3].text == f"{sections_quality.WARNING_SIGN} 55 (55.0 %)"
+    assert rows["Neutrophil"][3].text == f"{quality_section.WARNING_SIGN} 55 (55.0 %)"
     assert rows["Neutrophil"][3].tone == "heat5 warned"
     assert rows["T cell"][4].text == "0"
     kept = [int(text) for text in _texts(table, "kept")]
@@ -145,7 +143,7 @@ def test_the_table_of_losses_adds_up_and_rings_the_warnings(fabricated):
 
 
 def test_cuts_and_metrics_that_were_not_measured_are_told(whole):
-    section = sections_quality.quality(whole.open(SAMPLE))
+    section = quality_section.quality(whole.open(SAMPLE))
     _, histograms = _of(section, Picture)
     assert "Complexity:" in histograms.caption
     assert "Intronic" not in histograms.caption  # what was not measured is neither drawn nor explained
@@ -164,10 +162,10 @@ def test_empty_droplets_that_are_most_of_a_file_do_not_hide_its_cells(fabricated
     assert design.count_cells(fabricated.open()).loc[SAMPLE].sum() == 400  # the file was filtered
     _change(fabricated, "sample_quality", n_empty_droplets=300)
     assert design.count_cells(fabricated.open()).loc[SAMPLE].sum() == 100
-    drawing = _of(sections_quality.quality(fabricated.open(SAMPLE)), Picture)[0]
+    drawing = _of(quality_section.quality(fabricated.open(SAMPLE)), Picture)[0]
     assert "300 empty droplets are not drawn." in drawing.caption
     assert "n = 100 measured, 100 kept" in drawing.caption
-    tiles = sections_verdict.verdict(fabricated.open(SAMPLE)).blocks[1]
+    tiles = verdict_section.verdict(fabricated.open(SAMPLE)).blocks[1]
     assert tiles.items[0][2].startswith("of 100 measured")
 
 
@@ -181,7 +179,7 @@ def test_erythroid_cells_are_counted_by_kind(fabricated):
         quality.assign(erythroid_kind=kinds, keep=keep, reason=reason, provisional_lineage=lineage),
         fabricated.path("quality", SAMPLE),
     )
-    (table,) = _of(sections_artefacts.erythroid(fabricated.open(SAMPLE)), Table)
+    (table,) = _of(artefacts_section.erythroid(fabricated.open(SAMPLE)), Table)
     assert _texts(table, "cells") == ["5", "0", "3", "0"]
     assert _texts(table, "kept") == ["4", "0", "3", "0"]
     assert _texts(table, "dropped for")[0] == "high mitochondrial share 1"
@@ -190,7 +188,7 @@ def test_erythroid_cells_are_counted_by_kind(fabricated):
 
 def test_haemoglobin_that_was_not_measured_is_no_zero(fabricated):
     _change(fabricated, "quality", pct_hb=NAN, erythroid_kind="")
-    (box,) = _of(sections_artefacts.erythroid(fabricated.open(SAMPLE)), Box)
+    (box,) = _of(artefacts_section.erythroid(fabricated.open(SAMPLE)), Box)
     assert box.title == "Haemoglobin was not measured"
 
 
@@ -199,7 +197,7 @@ def test_doublets_are_counted_by_evidence_and_set_beside_what_was_expected(fabri
     quality = read_table(path)
     quality.loc[:1, ["doublet_score", "doublet_evidence"]] = [0.7, "protected"]
     write_table(quality, path)
-    section = sections_artefacts.doublets(fabricated.open(SAMPLE))
+    section = artefacts_section.doublets(fabricated.open(SAMPLE))
     (facts,) = _of(section, Facts)
     assert dict(facts.items)["expected"] == "4.0 %, about 2 cells"
     assert dict(facts.items)["called"] == "3.3 %, 2 of 60 tested cells"
@@ -210,31 +208,31 @@ def test_doublets_are_counted_by_evidence_and_set_beside_what_was_expected(fabri
 
 def test_the_note_says_why_doublets_were_not_looked_for(fabricated):
     _change(fabricated, "quality", doublet_score=NAN, is_doublet=False, doublet_evidence="")
-    (box,) = _of(sections_artefacts.doublets(fabricated.open(SAMPLE)), Box)
+    (box,) = _of(artefacts_section.doublets(fabricated.open(SAMPLE)), Box)
     needed = "No doublet score: a sample needs 100 cells that passed every other filter, this one has 56."
     assert box.lines == (needed,)
     _change(fabricated, "sample_quality", doublet_note="not tested: all cells are alike")
     enough = fabricated.open(SAMPLE, quality={"min_cells_for_doublets": 50})
-    (box,) = _of(sections_artefacts.doublets(enough), Box)
+    (box,) = _of(artefacts_section.doublets(enough), Box)
     assert box.lines == ("No doublet score: all cells are alike.",)
 
 
 def test_doublets_that_were_not_looked_for_are_no_zero(fabricated):
     _change_sample(fabricated, doublet_rate_expected=NAN, n_doublets=0)
-    tiles = sections_verdict.verdict(fabricated.open(SAMPLE)).blocks[1]
+    tiles = verdict_section.verdict(fabricated.open(SAMPLE)).blocks[1]
     assert (MISSING, "doublets called", "not tested") in tiles.items
-    (table,) = _of(sections_quality_cohort.sample_quality(fabricated.open()), Table)
+    (table,) = _of(quality_cohort_section.sample_quality(fabricated.open()), Table)
     told = dict(zip(_texts(table, "sample"), _texts(table, "doublets"), strict=True))
     assert told.pop(SAMPLE) == MISSING
     assert set(told.values()) == {"3.6 %"}
     # a label of the file is a test too
-    assert sections_verdict.tested_for_doublets(50, 2, NAN, removed=True) == 52
-    assert sections_verdict.tested_for_doublets(50, 0, 0.04, removed=False) == 50
+    assert verdict_section.tested_for_doublets(50, 2, NAN, removed=True) == 52
+    assert verdict_section.tested_for_doublets(50, 0, 0.04, removed=False) == 50
 
 
 def test_ambient_genes_are_drawn_and_those_that_fake_a_call_are_listed(fabricated):
     fabricated.path("ambient_corrected", SAMPLE).write_bytes(b"")
-    section = sections_artefacts.ambient(fabricated.open(SAMPLE))
+    section = artefacts_section.ambient(fabricated.open(SAMPLE))
     (facts,) = _of(section, Facts)
     told = dict(facts.items)
     assert told["share of ambient counts"] == "4.2 %"
@@ -254,7 +252,7 @@ def test_ambient_genes_are_drawn_and_those_that_fake_a_call_are_listed(fabricate
 def test_contamination_that_cannot_be_estimated_is_told(fabricated):
     values = {"contamination": NAN, "contamination_source": "", "contamination_note": "too few cells"}
     _change_sample(fabricated, **values)
-    section = sections_artefacts.ambient(fabricated.open(SAMPLE))
+    section = artefacts_section.ambient(fabricated.open(SAMPLE))
     assert [box.title for box in _of(section, Box)] == [
         "Contamination could not be estimated",
         "No ambient profile",
@@ -267,10 +265,10 @@ def test_a_sample_that_lost_no_cell_and_holds_no_haemoglobin_says_so_in_a_line(f
     _change(fabricated, "quality", keep=True, reason="kept", erythroid_kind="", provisional_lineage="t_cell")
     quality = pd.read_parquet(fabricated.path("quality", SAMPLE))
     write_table(losses_of(SAMPLE, quality), fabricated.path("lineage_losses", SAMPLE))
-    section = sections_quality.losses(fabricated.open(SAMPLE))
+    section = quality_section.losses(fabricated.open(SAMPLE))
     assert _of(section, Box)[0].lines == ("No cell was dropped.",)
     assert _of(section, Table)[0].folded == "Show the 1 provisional lineages"
-    (box,) = _of(sections_artefacts.erythroid(fabricated.open(SAMPLE)), Box)
+    (box,) = _of(artefacts_section.erythroid(fabricated.open(SAMPLE)), Box)
     assert box.lines == ("None of the 60 measured cells is erythroid or holds haemoglobin of note.",)
 
 
@@ -347,7 +345,7 @@ def test_a_sample_that_was_never_assessed_is_a_row_too(fabricated):
     path = fabricated.path("samples")
     samples = read_table(path)
     write_table(samples[samples["sample"] != SAMPLE], path)
-    table = _of(sections_quality_cohort.sample_quality(fabricated.open()), Table)[0]
+    table = _of(quality_cohort_section.sample_quality(fabricated.open()), Table)[0]
     verdicts = dict(zip(_texts(table, "sample"), _texts(table, "verdict"), strict=True))
     assert verdicts[SAMPLE] == design.NOT_ASSESSED
     assert len(verdicts) == 12
@@ -369,7 +367,7 @@ def test_the_cohort_tells_lost_lineages_and_the_samples_without_a_table(fabricat
     warned = (losses["lineage"] == "neutrophil") & (losses["reason"] == "any")
     write_table(losses.assign(warning=np.where(warned, "too many", ""), fraction=0.5), path)
     fabricated.path("lineage_losses", "p3_tumour_after").unlink()
-    section = sections_quality_cohort.lineage_losses(fabricated.open())
+    section = quality_cohort_section.lineage_losses(fabricated.open())
     first, second = _of(section, Box)
     assert first.lines == (f"Neutrophil: in 1 of 11 samples ({SAMPLE} 50.0 % of 10).",)
     assert second.lines == ("No table of lineage losses: p3_tumour_after.",)

@@ -14,7 +14,7 @@ from stietime import names, storage
 from stietime.cli import main
 from stietime.report.build import make_sections
 from stietime.report.results import Results
-from stietime.report.sections_section import section_quality
+from stietime.report.sections.section import section_quality
 from stietime.resources import read_markers
 from stietime.sample import Sample
 from stietime.settings import Inputs, Quality, Settings

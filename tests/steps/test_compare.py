@@ -13,7 +13,7 @@ import pytest
 from scipy import sparse
 
 from stietime import cli, names, storage
-from stietime.cohort.contrasts import COLUMNS
+from stietime.cohort.testing.contrasts import COLUMNS
 from stietime.settings import Comparison
 
 GENES = ["GZMB", "CXCL8", "ACTB"]
@@ -287,7 +287,7 @@ def test_the_step_starts_without_scanpy(cohort):
     code = f"import sys; from stietime.cli import main; main({[*map(str, words)]}); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = done.stdout.split()
-    assert "stietime.cohort.contrasts" in loaded
+    assert "stietime.cohort.testing.contrasts" in loaded
     assert not {"scanpy", "sklearn", "matplotlib"} & set(loaded)
 
 

@@ -9,8 +9,8 @@ import pytest
 from scipy import sparse
 
 from stietime import cli, names, storage
-from stietime.cohort.contrasts import CONFOUNDED, TESTED
 from stietime.cohort.expression.tables import GENE_COLUMNS, REGULATOR_COLUMNS, TEST_COLUMNS
+from stietime.cohort.testing.contrasts import CONFOUNDED, TESTED
 from stietime.settings import Comparison, Compute, Expression
 
 GENES = ["PDCD1", "TGFB1", "IL10", *(f"G{i}" for i in range(60))]

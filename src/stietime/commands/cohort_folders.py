@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from stietime import names, storage
-from stietime.cohort import contrasts as contrast_table
-from stietime.cohort.measures import CELL_FRACTION, GENE_EXPRESSION, SIGNATURE
 from stietime.cohort.meta_analysis.questions import Cohort
+from stietime.cohort.testing import contrasts as contrast_table
+from stietime.cohort.testing.measures import CELL_FRACTION, GENE_EXPRESSION, SIGNATURE
 from stietime.errors import InputError, raise_all
 
 if TYPE_CHECKING:

@@ -72,10 +72,10 @@ def run(arguments: argparse.Namespace) -> int:
     InputError
         The folders cannot be combined; nothing is written.
     """
+    from stietime.cohort.claims.verdicts import Margins
     from stietime.cohort.meta_analysis.claims import combine_claims
     from stietime.cohort.meta_analysis.questions import find_questions
     from stietime.cohort.meta_analysis.tables import combine_rows, gather_rows
-    from stietime.cohort.verdicts import Margins
     from stietime.report.combined import combined_page
     from stietime.report.combined_claims import Combined
     from stietime.resources import read_claims

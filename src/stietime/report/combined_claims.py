@@ -14,7 +14,7 @@ from stietime.figures.contrasts import verdict_bars
 from stietime.report import labels
 from stietime.report.blocks import Block, Box, Link, Text, Tiles
 from stietime.report.pictures import caption_text, picture
-from stietime.report.sections_claims import DIRECTIONS, VERDICT_TONES
+from stietime.report.sections.claims import DIRECTIONS, VERDICT_TONES
 from stietime.report.tables import format_percent, table
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from stietime.cohort.meta_analysis.tables import COMBINED, ENTITY
 from stietime.figures.meta_analysis import forest_of_cohorts
 from stietime.report import labels
 from stietime.report.blocks import Block, Heading
+from stietime.report.contrast_labels import contrast_label, contrast_sides
 from stietime.report.pictures import caption_text, picture
-from stietime.report.sections_statistics import GENES, KIND_NAMES, UNITS
+from stietime.report.sections.statistics import GENES, KIND_NAMES, UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +47,7 @@ def forests(
             block for kind in KIND_NAMES for block in _of_kind(of[of["kind"] == kind], rows, weighed, sources)
         ]
         if drawn:
-            blocks += [Heading(labels.contrast_label(str(contrast))), *drawn]
+            blocks += [Heading(contrast_label(str(contrast))), *drawn]
     return blocks
 
 
@@ -81,13 +82,13 @@ def _forest(chosen: pd.DataFrame, rows: pd.DataFrame, group: str, sources: Seque
     weight = (100 * of["weight"]).round().fillna(0).astype(int).astype(str) + " %"
     patients = "n = " + of["n_patients"].fillna(0).astype(int).astype(str)
     of = of.assign(remark=np.where(entered, patients + ", " + weight, of["why_left_out"]))
-    figure = forest_of_cohorts(of, chosen, x_label=UNITS[kind], sides=labels.contrast_sides(contrast))
+    figure = forest_of_cohorts(of, chosen, x_label=UNITS[kind], sides=contrast_sides(contrast))
     facts = {"kind": KIND_NAMES[kind], "group": group, "n": n, "n_drawn": len(chosen)}
     facts["claims"] = "; ".join(
         f"{label}: {ids}" for label, ids in zip(told, chosen["claims"], strict=True) if ids
     )
     alt = (
-        f"{labels.contrast_label(contrast)}, {KIND_NAMES[kind]}, {group}: forest plots of {len(chosen)} "
+        f"{contrast_label(contrast)}, {KIND_NAMES[kind]}, {group}: forest plots of {len(chosen)} "
         "entities, a row per cohort."
     )
     return picture(figure, alt, caption_text("combined_forest", **facts), sources)

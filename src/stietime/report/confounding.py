@@ -8,7 +8,7 @@ from stietime import names
 from stietime.cells.embedding.contrast_design import judge_contrasts
 from stietime.cells.embedding.design import relate_factors
 from stietime.cells.embedding.design_notices import contrast_notices, design_notices
-from stietime.report.labels import contrast_label
+from stietime.report.contrast_labels import contrast_label
 
 if TYPE_CHECKING:
     import pandas as pd

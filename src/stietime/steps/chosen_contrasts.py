@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from stietime.cohort.chosen import Chosen
-    from stietime.cohort.designs import Contrast
+    from stietime.cohort.design.chosen import Chosen
+    from stietime.cohort.design.designs import Contrast
     from stietime.settings import Comparison
     from stietime.settings.comparison import Conditions
 
@@ -44,7 +44,7 @@ def described_samples(samples: pd.DataFrame, sheet: pd.DataFrame, settings: Comp
     settings
         Holds the words for response, and the limits of dose.
     """
-    from stietime.cohort.treatment import name_treatment
+    from stietime.cohort.design.treatment import name_treatment
 
     return name_treatment(
         with_columns(samples, sheet),
@@ -65,7 +65,7 @@ def confounding_reasons(contrasts: Sequence[Contrast], sheet: pd.DataFrame) -> d
         One row per sample with `sample` and the columns of batch, chemistry and study that there are.
     """
     from stietime.cells.embedding.contrast_design import Arms, confounded_contrasts, judge_contrasts
-    from stietime.cohort.designs import SECOND_DIFFERENCE
+    from stietime.cohort.design.designs import SECOND_DIFFERENCE
 
     parts = {f"{one.name}{key}": part for one in contrasts for key, part in one.differences().items()}
     arms = {name: Arms(part.first, part.second, part.paired) for name, part in parts.items()}
@@ -81,7 +81,7 @@ def chosen_contrasts(settings: Comparison) -> list[Chosen]:
     settings
         Holds them.
     """
-    from stietime.cohort.chosen import Chosen
+    from stietime.cohort.design.chosen import Chosen
 
     def texts(conditions: Conditions) -> dict[str, tuple[str, ...]]:
         """Write the values of conditions as the sample sheet does."""

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from stietime.cohort.designs import Contrast
-    from stietime.cohort.measures import Measure
+    from stietime.cohort.design.designs import Contrast
+    from stietime.cohort.testing.measures import Measure
 
 
 def count_claimed(
@@ -28,7 +28,7 @@ def count_claimed(
     cells, samples, sets, min_parent_cells, excluded
         As `count_entities` takes them.
     """
-    from stietime.cohort.gates import count_gated
+    from stietime.cohort.composition.gates import count_gated
     from stietime.resources import read_claims
 
     claims = read_claims()
@@ -60,8 +60,8 @@ def claimed_values(contrasts: Sequence[Contrast], measures: Sequence[Measure]) -
     contrasts, measures
         As `compare` takes them.
     """
-    from stietime.cohort.claims import entities_of
-    from stietime.cohort.patient_values import patient_values
+    from stietime.cohort.claims.claims import entities_of
+    from stietime.cohort.testing.patient_values import patient_values
     from stietime.resources import read_claims
 
     return patient_values(contrasts, measures, entities_of(read_claims()))

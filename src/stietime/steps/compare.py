@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from stietime.cohort.designs import Contrast
+    from stietime.cohort.design.designs import Contrast
     from stietime.cohort.expression.samples import Pseudobulk
-    from stietime.cohort.measures import Measure
+    from stietime.cohort.testing.measures import Measure
 
 LOG = logging.getLogger(__name__)
 
@@ -49,13 +49,13 @@ def run(arguments: argparse.Namespace) -> None:
     InputError
         The tables are not of the same samples and cells, or the sheet contradicts itself.
     """
-    from stietime.cohort.chosen import columns_of
-    from stietime.cohort.composition import count_entities
-    from stietime.cohort.confounding import mark_confounded
-    from stietime.cohort.contrasts import compare
-    from stietime.cohort.exclusions import contrasts_without, note_excluded
-    from stietime.cohort.measures import composition_measure, gated_measure
-    from stietime.cohort.signatures import signature_measure
+    from stietime.cohort.composition.composition import count_entities
+    from stietime.cohort.design.chosen import columns_of
+    from stietime.cohort.design.confounding import mark_confounded
+    from stietime.cohort.design.exclusions import contrasts_without, note_excluded
+    from stietime.cohort.testing.contrasts import compare
+    from stietime.cohort.testing.measures import composition_measure, gated_measure
+    from stietime.cohort.testing.signatures import signature_measure
 
     settings: Comparison = arguments.settings
     enough = settings.min_parent_cells
@@ -165,7 +165,7 @@ def named_samples(sheet: pd.DataFrame, settings: Comparison) -> pd.DataFrame:
     InputError
         The sheet contradicts itself.
     """
-    from stietime.cohort.samples import name_cohort, sample_table
+    from stietime.cohort.design.samples import name_cohort, sample_table
 
     return name_cohort(
         sample_table(sheet),
@@ -211,9 +211,9 @@ def _read_expression(
     import pandas as pd
 
     from stietime.cells.embedding.contrast_design import TECHNICAL
+    from stietime.cohort.design.samples import SHEET_COLUMNS
+    from stietime.cohort.design.treatment import SHEET_COLUMNS as TREATMENT_COLUMNS
     from stietime.cohort.expression.samples import expression_measure
-    from stietime.cohort.samples import SHEET_COLUMNS
-    from stietime.cohort.treatment import SHEET_COLUMNS as TREATMENT_COLUMNS
 
     wanted = claimed_genes()
     bulks: dict[str, Pseudobulk] = {}

@@ -13,15 +13,15 @@ from stietime import names, storage
 from stietime.blocks import Block, Blocks, cut_blocks, read_block
 from stietime.cells.clusters.sums import ClusterSums, sum_clusters
 from stietime.cells.embedding.contrast_design import TECHNICAL
-from stietime.cohort.chosen import columns_of
-from stietime.cohort.confounding import mark_confounded
-from stietime.cohort.contrasts import CONFOUNDED, TESTED
-from stietime.cohort.exclusions import contrasts_without, note_excluded
+from stietime.cohort.design.chosen import columns_of
+from stietime.cohort.design.confounding import mark_confounded
+from stietime.cohort.design.exclusions import contrasts_without, note_excluded
+from stietime.cohort.design.samples import SHEET_COLUMNS
+from stietime.cohort.design.treatment import SHEET_COLUMNS as TREATMENT_COLUMNS
 from stietime.cohort.expression.pseudobulk import Kind, Pseudobulks, TypeSums, summed_kinds
 from stietime.cohort.expression.regulators import regulator_genes
 from stietime.cohort.expression.tables import Options, compare_expression
-from stietime.cohort.samples import SHEET_COLUMNS
-from stietime.cohort.treatment import SHEET_COLUMNS as TREATMENT_COLUMNS
+from stietime.cohort.testing.contrasts import CONFOUNDED, TESTED
 from stietime.errors import InputError
 from stietime.h5ad_parts import read_frame
 from stietime.resources import read_claims, read_markers
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from stietime.cohort.designs import Contrast
+    from stietime.cohort.design.designs import Contrast
     from stietime.cohort.expression.tables import Tables
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from stietime import storage
-from stietime.cohort.section_contrasts import section_contrasts
+from stietime.cohort.testing.section_contrasts import section_contrasts
 from stietime.settings import Comparison, Spatial
 from stietime.steps.arguments import add_optional_paths, add_path, add_paths, add_settings
 from stietime.steps.section_values import niche_values, section_values

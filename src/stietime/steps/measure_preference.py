@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Compare the cells of each kind with what chance would give, within patients and over them."""
-    from stietime.cohort.tissue_preference import MEAN, tissue_preference
+    from stietime.cohort.composition.tissue_preference import MEAN, tissue_preference
 
     settings: Comparison = arguments.settings
     columns = ["sample", "entity", "level", "n", "parent", "n_parent", "note", "donor", names.PATIENT]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stietime import names, storage
-from stietime.cohort.section_contrasts import VALUE_COLUMNS
+from stietime.cohort.testing.section_contrasts import VALUE_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

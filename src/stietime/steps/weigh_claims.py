@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from stietime.cohort.evidence import Answer
+    from stietime.cohort.claims.evidence import Answer
 
 REGULATORS = ("contrast", "gene", "cell_type", "makes_it", "estimate", "q", "n_patients")
 LOG = logging.getLogger(__name__)
@@ -39,10 +39,10 @@ def run(arguments: argparse.Namespace) -> None:
     InputError
         The configuration names a claim that does not exist.
     """
-    from stietime.cohort.claims import weigh
-    from stietime.cohort.contrasts import COLUMNS
-    from stietime.cohort.evidence import gather_evidence
-    from stietime.cohort.verdicts import Margins
+    from stietime.cohort.claims.claims import weigh
+    from stietime.cohort.claims.evidence import gather_evidence
+    from stietime.cohort.claims.verdicts import Margins
+    from stietime.cohort.testing.contrasts import COLUMNS
     from stietime.resources import read_claims
     from stietime.steps.compare import named_samples
 
@@ -79,7 +79,7 @@ def _answers(settings: Comparison, claims: pd.DataFrame) -> list[Answer]:
     InputError
         A claim does not exist, or two contrasts answer it.
     """
-    from stietime.cohort.evidence import Answer
+    from stietime.cohort.claims.evidence import Answer
 
     chosen = [
         Answer(choice.name, **choice.answers.model_dump())

@@ -11,12 +11,12 @@ import pytest
 from scipy import optimize, special
 from statsmodels.genmod.families import NegativeBinomial
 
-from stietime.cohort.contrasts import NOT_SEEN, TESTED
 from stietime.cohort.expression.inference import CompiledInference
 from stietime.cohort.expression.kernels import digamma
 from stietime.cohort.expression.model import FEW_COUNTS, OUTLIER, compare_genes, size_factors, wald_tests
 from stietime.cohort.expression.trend import fit_trend
 from stietime.cohort.expression.units import Design
+from stietime.cohort.testing.contrasts import NOT_SEEN, TESTED
 
 REFERENCES = Path(__file__).parents[2] / "references" / "deseq2"
 

@@ -8,9 +8,7 @@ import pytest
 from scipy import sparse
 
 from stietime.cells.clusters.sums import sum_clusters
-from stietime.cohort.contrasts import NOT_MEASURED, NOT_SEEN, TESTED, TOO_FEW
-from stietime.cohort.designs import Contrast
-from stietime.cohort.effects import false_discovery_rates
+from stietime.cohort.design.designs import Contrast
 from stietime.cohort.expression.pseudobulk import Pseudobulks, TypeSums, summed_kinds
 from stietime.cohort.expression.regulators import find_makers, regulator_genes
 from stietime.cohort.expression.tables import (
@@ -20,6 +18,8 @@ from stietime.cohort.expression.tables import (
     Options,
     compare_expression,
 )
+from stietime.cohort.testing.contrasts import NOT_MEASURED, NOT_SEEN, TESTED, TOO_FEW
+from stietime.cohort.testing.effects import false_discovery_rates
 from stietime.resources import read_claims, read_markers
 
 KINDS = [("nk", "nk"), ("t_cell", "cd4_t"), ("t_cell", "cd8_t"), ("unknown", "unknown")]

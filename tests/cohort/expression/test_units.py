@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stietime.cohort.contrasts import NOT_MEASURED, TESTED, TOO_FEW
-from stietime.cohort.designs import Contrast
+from stietime.cohort.design.designs import Contrast
 from stietime.cohort.expression.units import UNIT, choose_units, design_of, judge_units, list_samples
+from stietime.cohort.testing.contrasts import NOT_MEASURED, TESTED, TOO_FEW
 
 
 def arm(*samples):

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from stietime.cohort.contrasts import COLUMNS
 from stietime.cohort.meta_analysis.questions import Cohort
+from stietime.cohort.testing.contrasts import COLUMNS
 from stietime.resources import read_claims
 from stietime.storage import write_table, write_text
 

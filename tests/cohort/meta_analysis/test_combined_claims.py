@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from tests.cohort.meta_analysis.fabricated import AFTER, BLOOD, cohort, row
 
+from stietime.cohort.claims.reasons import REASONS
+from stietime.cohort.claims.verdicts import Margins
 from stietime.cohort.meta_analysis.claims import combine_claims
 from stietime.cohort.meta_analysis.questions import find_questions
 from stietime.cohort.meta_analysis.tables import combine_rows, gather_rows
-from stietime.cohort.reasons import REASONS
-from stietime.cohort.verdicts import Margins
 from stietime.resources import read_claims
 
 NK, TREG, NEUTROPHIL = (

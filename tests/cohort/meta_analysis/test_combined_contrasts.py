@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 from tests.cohort.meta_analysis.fabricated import AFTER, cohort, row
 
-from stietime.cohort.effects import false_discovery_rates
 from stietime.cohort.meta_analysis.questions import find_questions
 from stietime.cohort.meta_analysis.tables import combine_rows, gather_rows
+from stietime.cohort.testing.effects import false_discovery_rates
 
 
 def combine(*cohorts, **options):

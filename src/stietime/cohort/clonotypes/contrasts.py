@@ -14,7 +14,7 @@ from stietime.cohort.clonotypes.replacement_rows import REPLACEMENT
 from stietime.cohort.clonotypes.rows import ALL_CELLS, Times
 from stietime.cohort.clonotypes.sharing_rows import SHARING
 from stietime.cohort.clonotypes.startrac import EXPANSION, MIGRATION, TRANSITION
-from stietime.cohort.effects import false_discovery_rates, mean_of_patients, paired_effects
+from stietime.cohort.testing.effects import false_discovery_rates, mean_of_patients, paired_effects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from stietime.cohort.contrasts import NOT_SEEN, TESTED
-from stietime.cohort.effects import false_discovery_rates
 from stietime.cohort.expression.trend import fit_trend
+from stietime.cohort.testing.contrasts import NOT_SEEN, TESTED
+from stietime.cohort.testing.effects import false_discovery_rates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from stietime.cohort.measures import GENE_EXPRESSION, Measure
+from stietime.cohort.testing.measures import GENE_EXPRESSION, Measure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 
 from stietime import names
-from stietime.cohort.contrasts import GENE_MISSING, NOT_MEASURED, NOT_SEEN, TESTED
-from stietime.cohort.effects import false_discovery_rates
 from stietime.cohort.expression.model import FEW_COUNTS, METHOD, OUTLIER, RESULT_COLUMNS, compare_genes
 from stietime.cohort.expression.regulators import find_makers
 from stietime.cohort.expression.units import UNIT, Verdict, choose_units, design_of, judge_units, list_samples
+from stietime.cohort.testing.contrasts import GENE_MISSING, NOT_MEASURED, NOT_SEEN, TESTED
+from stietime.cohort.testing.effects import false_discovery_rates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stietime.cohort.designs import Contrast
+    from stietime.cohort.design.designs import Contrast
     from stietime.cohort.expression.model import Fit
     from stietime.cohort.expression.pseudobulk import Kind, Pseudobulks
 

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from stietime import names
-from stietime.cohort.contrasts import NOT_MEASURED, TESTED, TOO_FEW
+from stietime.cohort.testing.contrasts import NOT_MEASURED, TESTED, TOO_FEW
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from stietime.cohort.designs import Contrast
+    from stietime.cohort.design.designs import Contrast
 
 # a contrast has one part, and a second one if it is a difference of differences
 PART: Final = "part"

@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 
 from stietime import names
-from stietime.cohort import contrasts, verdicts
+from stietime.cohort.claims import verdicts
+from stietime.cohort.claims.reasons import REASONS
+from stietime.cohort.design.samples import CANCER
 from stietime.cohort.meta_analysis.tables import COMBINED, ENTITY, METHOD, NOT_TESTABLE
-from stietime.cohort.reasons import REASONS
-from stietime.cohort.samples import CANCER
+from stietime.cohort.testing import contrasts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from stietime.cohort.claims.verdicts import Margins
     from stietime.cohort.meta_analysis.questions import Cohort, Question
-    from stietime.cohort.verdicts import Margins
 
 PAN_CANCER: Final = "pan_cancer"
 NO_SPREAD: Final = 1e-300  # of cohorts with equal estimates

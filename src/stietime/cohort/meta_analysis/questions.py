@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from stietime.cohort.designs import AFTER_VS_BEFORE
-from stietime.cohort.samples import CANCER, TREATMENT
+from stietime.cohort.design.designs import AFTER_VS_BEFORE
+from stietime.cohort.design.samples import CANCER, TREATMENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtrc, chdtri, ndtr, ndtri
 
-from stietime.cohort.moderated import t_quantile, two_sided_p
+from stietime.cohort.testing.moderated import t_quantile, two_sided_p
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]

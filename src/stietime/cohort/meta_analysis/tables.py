@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from stietime.cohort.contrasts import CONFOUNDED, TESTED
-from stietime.cohort.effects import false_discovery_rates
 from stietime.cohort.meta_analysis.random_effects import (
     NORMAL,
     RandomEffects,
     combine,
     sampling_variances,
 )
+from stietime.cohort.testing.contrasts import CONFOUNDED, TESTED
+from stietime.cohort.testing.effects import false_discovery_rates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,1 @@
+"""The reviews' claims against the contrasts of a cohort."""

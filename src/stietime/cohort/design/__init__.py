@@ -1,0 +1,1 @@
+"""Who gave which sample when, and the contrasts that this allows."""

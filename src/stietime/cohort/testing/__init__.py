@@ -1,0 +1,1 @@
+"""What is measured in a patient, and tests with patients as the unit."""

@@ -1,0 +1,1 @@
+"""The sections of the pages, a module for each question."""
