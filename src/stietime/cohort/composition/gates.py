@@ -1,4 +1,4 @@
-"""Cells that match a subset of the reviews, counted among immune cells: what stands in for rare parents."""
+"""Cells that match a subset of the reviews: among immune cells, where parents are rare, and PD-1+ T cells."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 NEUTRAL_SCORE: Final = 0.0  # where genes that must be high and genes that must be low rank alike
+PD1_GATE: Final = "pd1_t"  # PDCD1 alone: above 0 where a molecule of it was seen
+PD1_RATIO: Final = "treg_pd1_vs_teff_pd1"
 
 
 def count_gated(
@@ -46,7 +48,9 @@ def count_gated(
 
     Returns
     -------
-    Rows as those of `count_entities`, with the level `gated` and entities named `<set>_of_immune`.
+    Rows as those of `count_entities`, with the level `gated` and entities named `<set>_of_immune`; and
+    `treg_pd1_vs_teff_pd1`, the PD-1+ Treg among these and PD-1+ CD8 T cells together, so that its log-odds
+    are the log of their ratio.
     """
     labels, counts, codes = tally(cells, sets)
     counts = counts.reindex(samples.index, fill_value=0)
@@ -71,11 +75,31 @@ def count_gated(
         )
         entity = Entity(of_immune(name), LEVEL_GATED, IMMUNE, parent, immune)
         parts.append(table.assign(note=not_captured(entity, counts, samples, labels)))
+    parts += _pd1_ratio(cells, samples, labels, codes, where)
     if not parts:
         return pd.DataFrame(
             columns=["sample", "entity", "level", "n", "parent", "n_parent", "fraction", "note"]
         )
     return finish_counts(parts, samples, min_parent_cells=min_parent_cells, excluded=excluded or {})
+
+
+def _pd1_ratio(
+    cells: pd.DataFrame, samples: pd.DataFrame, labels: Labels, codes: np.ndarray, where: np.ndarray
+) -> list[pd.DataFrame]:
+    """Count PD-1+ Treg beside PD-1+ CD8 T cells; nothing where Treg are not called or PDCD1 is not scored.
+
+    Both are cells of one sample, so that what is lost of the gene's few molecules is lost on both sides.
+    """
+    column = names.score_column(PD1_GATE)
+    if column not in cells.columns or names.call_column("treg") not in labels.table.columns:
+        return []
+    score = cells[column].to_numpy(dtype=float, na_value=np.nan)
+    positive = np.nan_to_num(score, nan=-1.0) > NEUTRAL_SCORE
+    treg = labels.members("treg")[codes]
+    effector = labels.members("cd8_t")[codes] & ~treg
+    n, n_other = (np.bincount(where[kind & positive], minlength=len(samples)) for kind in (treg, effector))
+    table = pd.DataFrame({"sample": samples.index.to_numpy(dtype=object), "entity": PD1_RATIO})
+    return [table.assign(level=LEVEL_GATED, n=n, parent="treg_pd1+cd8_pd1", n_parent=n + n_other, note="")]
 
 
 def _gate(
