@@ -8,7 +8,8 @@ import pytest
 
 from stietime.figures.contrasts import forest
 from stietime.report import contrast_labels
-from stietime.report.blocks import NotPartError, Picture, Table, Tiles
+from stietime.report.blocks import Picture, Table, Tiles
+from stietime.report.results import NotPartError
 from stietime.report.sections.directions import same_way
 from stietime.report.sections.questions import questions
 from stietime.report.sections.statistics import contrasts

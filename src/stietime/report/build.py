@@ -14,8 +14,9 @@ from stietime.report.blocks import Box, Section
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from stietime.report.blocks import Block, SectionMaker
+    from stietime.report.blocks import Block
     from stietime.report.results import Results
+    from stietime.report.section_makers import SectionMaker
 
 NOT_PART = "Not part of this cohort"
 

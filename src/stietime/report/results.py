@@ -10,7 +10,7 @@ import pandas as pd
 
 from stietime import names
 from stietime.errors import InputError
-from stietime.report.blocks import Link, NotPartError
+from stietime.report.blocks import Link
 from stietime.report.jobs import JOBS
 from stietime.storage import read_table
 
@@ -24,6 +24,10 @@ SHEET_COLUMNS = (
     *(names.SAMPLE, names.PATIENT, names.ENVIRONMENT, names.TIMEPOINT, "tissue", "batch", "chemistry"),
     *("species", "cancer", "treatment", "response"),
 )
+
+
+class NotPartError(Exception):
+    """The cohort does not have what a section shows, by design: no fault."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ import pandas as pd
 from stietime import names
 from stietime.figures.ambient import ambient_bars, are_alike
 from stietime.figures.quality import doublet_histogram
-from stietime.report.blocks import Block, Box, Text, section
+from stietime.report.blocks import Block, Box, Text
 from stietime.report.labels import ERYTHROID_KINDS, label, lineages_in_order, reason_label
 from stietime.report.pictures import caption_text, picture
+from stietime.report.section_makers import section
 from stietime.report.sections.quality import measured_cells
 from stietime.report.sections.verdict import SOURCES, sample_row, told, told_interval
 from stietime.report.tables import MISSING, facts_table, format_percent, format_two_digits, table

@@ -14,7 +14,6 @@ from stietime.figures.embedding import embedding_panels
 from stietime.figures.states import paired_states
 from stietime.figures.style import ENVIRONMENT_COLOURS, colours_of
 from stietime.report import design
-from stietime.report.blocks import Block, section
 from stietime.report.labels import (
     STATE_NAMES,
     STATE_SHORT_NAMES,
@@ -24,11 +23,13 @@ from stietime.report.labels import (
     short_label,
 )
 from stietime.report.pictures import caption_text, picture
+from stietime.report.section_makers import section
 from stietime.report.sections.mixing import mixing_blocks, n_fitted
 from stietime.report.sections.validation import disagreement_blocks, untold_blocks, validation_blocks
 from stietime.report.tables import format_percent, format_two_digits, table
 
 if TYPE_CHECKING:
+    from stietime.report.blocks import Block
     from stietime.report.results import Results
 
 N_EVIDENCE = 5

@@ -9,10 +9,11 @@ import pandas as pd
 from stietime import names
 from stietime.figures.contrasts import verdict_bars
 from stietime.report import labels
-from stietime.report.blocks import Block, Box, Text, Tiles, section
+from stietime.report.blocks import Block, Box, Text, Tiles
 from stietime.report.contrast_labels import arm_names, contrast_label, contrast_sides
 from stietime.report.evidence_plots import Effect, evidence_svg, evidence_words
 from stietime.report.pictures import caption_text, picture
+from stietime.report.section_makers import section
 from stietime.report.tables import format_number, table
 
 if TYPE_CHECKING:

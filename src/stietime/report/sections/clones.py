@@ -9,8 +9,9 @@ import pandas as pd
 from stietime import names
 from stietime.figures.clones import indices_by_type, origins_of_clones, sharing_dumbbells
 from stietime.report import labels
-from stietime.report.blocks import Block, Box, Heading, Text, Tiles, section
+from stietime.report.blocks import Block, Box, Heading, Text, Tiles
 from stietime.report.pictures import caption_text, picture
+from stietime.report.section_makers import section
 from stietime.report.tables import table
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from stietime import names
-from stietime.report.blocks import Block, Box, section
+from stietime.report.blocks import Block, Box
 from stietime.report.design import MOST_NAMED
 from stietime.report.labels import label
 from stietime.report.pictures import caption_text
+from stietime.report.section_makers import section
 from stietime.report.tables import MISSING, format_p, format_percent, format_two_digits, table
 
 if TYPE_CHECKING:

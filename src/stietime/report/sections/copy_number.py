@@ -9,8 +9,9 @@ import pandas as pd
 from stietime import names
 from stietime.figures.copy_number import profile_heatmap, sample_profile
 from stietime.report import design
-from stietime.report.blocks import Block, Box, section
+from stietime.report.blocks import Block, Box
 from stietime.report.pictures import caption_text, picture
+from stietime.report.section_makers import section
 from stietime.report.tables import format_p, format_percent, format_two_digits, table
 
 if TYPE_CHECKING:

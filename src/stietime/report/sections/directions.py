@@ -12,8 +12,10 @@ from stietime.cohort.design.treatment import IN_FIELD, OUT_OF_FIELD
 from stietime.cohort.design.treatment_designs import TUMOUR_MINUS_BLOOD, field_name
 from stietime.cohort.testing import directions
 from stietime.report import labels
-from stietime.report.blocks import Block, Box, Heading, NotPartError, Tiles, section
+from stietime.report.blocks import Block, Box, Heading, Tiles
 from stietime.report.pictures import caption_text
+from stietime.report.results import NotPartError
+from stietime.report.section_makers import section
 from stietime.report.tables import table
 
 if TYPE_CHECKING:

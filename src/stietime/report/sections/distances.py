@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from stietime import names
 from stietime.figures.tissue_pairs import ratio_dots
-from stietime.report.blocks import Block, Box, section
+from stietime.report.blocks import Block, Box
 from stietime.report.labels import label
 from stietime.report.pictures import caption_text, picture
+from stietime.report.section_makers import section
 from stietime.report.tables import format_percent, table
 
 if TYPE_CHECKING:

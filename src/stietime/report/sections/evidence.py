@@ -10,9 +10,10 @@ from stietime import names
 from stietime.cells.states.rules import RULES
 from stietime.figures.state_evidence import evidence_figure
 from stietime.report import design
-from stietime.report.blocks import Block, Box, Heading, section
+from stietime.report.blocks import Block, Box, Heading
 from stietime.report.labels import STATE_NAMES, label, parent_label
 from stietime.report.pictures import caption_text, picture
+from stietime.report.section_makers import section
 from stietime.report.sections.further_states import further_states
 from stietime.report.tables import format_percent, format_two_digits, table
 

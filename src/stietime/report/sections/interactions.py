@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from stietime.figures.interactions import interaction_dots, interaction_profiles
-from stietime.report.blocks import Block, Box, section
+from stietime.report.blocks import Block, Box
 from stietime.report.labels import label
 from stietime.report.pictures import caption_text, picture
+from stietime.report.section_makers import section
 from stietime.report.tables import table
 from stietime.tissue.interactions.clear import clear
 

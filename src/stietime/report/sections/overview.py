@@ -10,9 +10,10 @@ import pandas as pd
 from stietime import names
 from stietime.figures.quality import dropped_bars
 from stietime.report import design
-from stietime.report.blocks import Block, Box, Text, Tiles, section
+from stietime.report.blocks import Block, Box, Text, Tiles
 from stietime.report.labels import ENVIRONMENT_NAMES, reason_label
 from stietime.report.pictures import caption_text, picture
+from stietime.report.section_makers import section
 from stietime.report.sections.clusters import cluster_warnings
 from stietime.report.sections.quality import named_cuts
 from stietime.report.tables import format_percent, table

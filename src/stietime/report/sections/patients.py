@@ -8,9 +8,10 @@ import pandas as pd
 
 from stietime import names
 from stietime.figures.contrasts import forest
-from stietime.report.blocks import Block, Box, Heading, section
+from stietime.report.blocks import Block, Box, Heading
 from stietime.report.labels import short_label
 from stietime.report.pictures import caption_text, picture
+from stietime.report.section_makers import section
 from stietime.report.tables import format_percent, table
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from stietime.cohort.composition.tissue_preference import MEAN, MOMENT
 from stietime.cohort.design.designs import AFTER, BASELINE
 from stietime.figures.preference import preference_matrix
 from stietime.report import labels
-from stietime.report.blocks import Block, Box, section
+from stietime.report.blocks import Block, Box
 from stietime.report.design import environments
 from stietime.report.pictures import caption_text, picture
+from stietime.report.section_makers import section
 from stietime.report.tables import table
 
 if TYPE_CHECKING:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stietime import names
-from stietime.report.blocks import Block, section
 from stietime.report.labels import STATE_NAMES
 from stietime.report.pictures import caption_text
+from stietime.report.section_makers import section
 from stietime.report.tables import format_two_digits, table
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from stietime.report.blocks import Block
     from stietime.report.results import Results
 
 N_SHOWN = 6

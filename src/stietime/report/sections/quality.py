@@ -11,7 +11,7 @@ from stietime.figures.quality import DESCRIPTIVE_METRICS, metric_histograms
 from stietime.figures.quality_lineages import ALL, CUT_METRICS, lineage_ridges
 from stietime.figures.style import REASON_COLOURS
 from stietime.report import design
-from stietime.report.blocks import Block, Box, Cell, Table, Text, section
+from stietime.report.blocks import Block, Box, Cell, Table, Text
 from stietime.report.labels import (
     METRIC_NAMES,
     STATES_OF_LINEAGE,
@@ -21,6 +21,7 @@ from stietime.report.labels import (
     short_label,
 )
 from stietime.report.pictures import caption_text, picture
+from stietime.report.section_makers import section
 from stietime.report.tables import format_percent, table
 
 if TYPE_CHECKING:

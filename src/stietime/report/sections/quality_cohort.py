@@ -10,9 +10,10 @@ import pandas as pd
 from stietime import names
 from stietime.figures.quality_samples import Measure, loss_heatmap, sample_strips
 from stietime.report import design
-from stietime.report.blocks import Block, Box, section
+from stietime.report.blocks import Block, Box
 from stietime.report.labels import ENVIRONMENT_SHORT_NAMES, label, lineages_in_order, reason_label
 from stietime.report.pictures import caption_text, picture
+from stietime.report.section_makers import section
 from stietime.report.sections.quality import ANY, LOSS_COLUMNS, without_droplets_of
 from stietime.report.sections.verdict import tested_for_doublets
 from stietime.report.tables import format_number, format_percent, table

@@ -12,12 +12,13 @@ from stietime.cohort.design.questions import PRIOR_SPREAD, list_questions
 from stietime.cohort.design.samples import name_cohort, sample_table
 from stietime.cohort.design.treatment import SHEET_COLUMNS, name_treatment
 from stietime.report import design
-from stietime.report.blocks import Block, section
 from stietime.report.contrast_labels import contrast_label
 from stietime.report.pictures import caption_text
+from stietime.report.section_makers import section
 from stietime.report.tables import format_number, table
 
 if TYPE_CHECKING:
+    from stietime.report.blocks import Block
     from stietime.report.results import Results
 
 FRACTIONS = "cell_fraction"

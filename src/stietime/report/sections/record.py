@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from stietime import names
-from stietime.report.blocks import Block, Text, section
+from stietime.report.blocks import Block, Text
 from stietime.report.methods import COHORT, OF_CELLS, OF_SECTIONS, describe
+from stietime.report.section_makers import section
 from stietime.report.tables import facts_table, table
 from stietime.settings import Section
 

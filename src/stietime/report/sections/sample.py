@@ -10,10 +10,11 @@ import pandas as pd
 from stietime import names
 from stietime.figures.composition import type_counts
 from stietime.figures.embedding import embedding_highlight
-from stietime.report.blocks import Block, Box, Text, section
+from stietime.report.blocks import Block, Box, Text
 from stietime.report.labels import label, parent_label, type_colours
 from stietime.report.pictures import caption_text, picture
 from stietime.report.results import ingest_facts
+from stietime.report.section_makers import section
 from stietime.report.sections.cells import COORDINATES, DRAWING_SEED
 from stietime.report.tables import facts_table, format_percent, format_two_digits, table
 

@@ -11,10 +11,11 @@ from stietime import names
 from stietime.figures.section_quality import REASON_COLOURS, measured_metrics, section_histograms
 from stietime.figures.style import REGION_COLOURS, colours_of
 from stietime.figures.tissue import co_occurrence_curves, enrichment_heatmap, section_maps
-from stietime.report.blocks import Block, Box, Text, section
+from stietime.report.blocks import Block, Box, Text
 from stietime.report.labels import label, lineage_colours, reason_label
 from stietime.report.pictures import caption_text, picture
 from stietime.report.results import ingest_facts
+from stietime.report.section_makers import section
 from stietime.report.sections.cells import drawn_cells
 from stietime.report.sections.tissue import (
     HEADERS,

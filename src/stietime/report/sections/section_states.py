@@ -9,9 +9,10 @@ import pandas as pd
 from stietime import names
 from stietime.figures.style import colours_of
 from stietime.figures.tissue import section_maps
-from stietime.report.blocks import Block, Box, section
+from stietime.report.blocks import Block, Box
 from stietime.report.labels import label, parent_label, short_label
 from stietime.report.pictures import caption_text, picture
+from stietime.report.section_makers import section
 from stietime.report.sections.cells import drawn_cells
 from stietime.report.sections.tissue import spots_of
 from stietime.report.tables import format_percent, table

@@ -10,10 +10,11 @@ from stietime import names
 from stietime.figures.spots import share_maps
 from stietime.figures.style import REGION_COLOURS, colours_of
 from stietime.figures.tissue import enrichment_heatmap, section_maps
-from stietime.report.blocks import Block, Box, Text, section
+from stietime.report.blocks import Block, Box, Text
 from stietime.report.labels import label
 from stietime.report.pictures import caption_text, picture
 from stietime.report.results import ingest_facts
+from stietime.report.section_makers import section
 from stietime.report.sections.tissue import NO_REGION, lineage_map_colours, spots_of, square_of_pairs
 from stietime.report.tables import MISSING, facts_table, format_percent, table
 

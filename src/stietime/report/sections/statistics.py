@@ -9,9 +9,10 @@ import pandas as pd
 from stietime import names
 from stietime.figures.contrasts import forest, planted_dumbbells
 from stietime.report import labels
-from stietime.report.blocks import Block, Box, Heading, Text, Tiles, section
+from stietime.report.blocks import Block, Box, Heading, Text, Tiles
 from stietime.report.contrast_labels import contrast_label, contrast_sides, is_drawn
 from stietime.report.pictures import caption_text, picture
+from stietime.report.section_makers import section
 from stietime.report.tables import format_number, table
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from stietime.figures.structures import (
     structure_maps,
 )
 from stietime.figures.style import REGION_COLOURS, colours_of
-from stietime.report.blocks import Block, Box, section
+from stietime.report.blocks import Block, Box
 from stietime.report.labels import label, lineage_colours, short_label
 from stietime.report.pictures import caption_text, picture
+from stietime.report.section_makers import section
 from stietime.report.sections.cells import drawn_cells
 from stietime.report.sections.tissue import NO_REGION, lineage_map_colours, spots_of
 from stietime.report.tables import facts_table, format_percent, table

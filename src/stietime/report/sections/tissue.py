@@ -9,9 +9,10 @@ import pandas as pd
 from stietime import names
 from stietime.figures.style import colours_of
 from stietime.figures.tissue import section_thumbnail
-from stietime.report.blocks import Block, Box, Gallery, Picture, section
+from stietime.report.blocks import Block, Box, Gallery, Picture
 from stietime.report.labels import label, lineage_colours
 from stietime.report.pictures import caption_text, picture
+from stietime.report.section_makers import section
 from stietime.report.sections.cells import drawn_cells
 from stietime.report.tables import format_percent, table
 

@@ -8,8 +8,9 @@ import pandas as pd
 
 from stietime import names
 from stietime.report import design
-from stietime.report.blocks import Block, Box, Tiles, section
+from stietime.report.blocks import Block, Box, Tiles
 from stietime.report.labels import VERDICT_NAMES
+from stietime.report.section_makers import section
 from stietime.report.sections.quality import measured_cells
 from stietime.report.tables import MISSING, facts_table, format_number, format_percent
 
