@@ -237,7 +237,7 @@ def test_sections_are_compared_between_patients(tmp_path):
     for i in range(6):
         for time, kind in (("before", "excluded"), ("after", "infiltrated")):
             name = f"p{i}_{time}"
-            write_section(tmp_path, name, kind, n=400)
+            write_section(tmp_path, name, kind, n=400 + 20 * i)  # patients differ
             folder = tmp_path / "sections" / name
             folder.mkdir(parents=True)
             assert find(tmp_path, name, n_distances=4) == 0

@@ -78,6 +78,7 @@ def tables(tmp_path_factory):
     words = ("--cells", str(folder / "cells.parquet"), "--counts", *counts)
     words += ("--samples", str(folder / "verdicts.tsv"), *settings)
     words += ("--composition", str(folder / "composition.tsv"), "--contrasts", str(folder / "contrasts.tsv"))
+    words += ("--patient-values", str(folder / "patient_values.tsv"))
     assert cli.main(["step", "compare", *words]) == 0
     words = ("--composition", str(folder / "composition.tsv"), *settings, "--output", str(folder / "roe.tsv"))
     assert cli.main(["step", "measure-preference", *words]) == 0
