@@ -7,7 +7,6 @@ it takes half a minute and writes to `results/benchmarks/` only.
 
 from __future__ import annotations
 
-import argparse
 import time
 import warnings
 from pathlib import Path
@@ -17,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.pages import between_marks, figures_as_markdown
-from benchmarks.record import QUICK_RESULTS, RESULTS, Figure, show_figures, write_figures
+from benchmarks.parts import Benchmark
+from benchmarks.record import Figure
 from stietime.cohort.expression.model import compare_genes, wald_tests
 from stietime.cohort.expression.units import Design
 from stietime.cohort.testing.effects import false_discovery_rates, group_effects, paired_effects
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 PACKAGES: Final = ("stietime", "pydeseq2", "numpy", "scipy", "pandas")
 HERE: Final = Path(__file__).parent
-DOCS: Final = HERE.parent / "docs" / "expression.md"
 REFERENCES: Final = HERE.parent / "tests" / "references" / "deseq2"
 N_GENES: Final = 500
 N_COHORTS, N_QUICK = 12, 1
@@ -288,23 +287,35 @@ def speed(*, quick: bool) -> list[Figure]:
     return _beside(f"4 pairs, {n_genes} genes", "CPU seconds of one test", seconds, "", None, n_genes)
 
 
-def main() -> None:
-    """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--quick", action="store_true", help="one cohort a case; the document stays")
-    arguments = parser.parse_args()
-    n_cohorts = N_QUICK if arguments.quick else N_COHORTS
-    figures = [figure for case in CASES for part in (level, power) for figure in part(case, n_cohorts)]
-    figures += [*against_r(), *speed(quick=arguments.quick)]
-    folder = QUICK_RESULTS if arguments.quick else RESULTS
-    path = write_figures("expression", figures, PACKAGES, folder)
-    if not arguments.quick:
-        listed = figures_as_markdown(path, ["ratio", "seed"])
-        DOCS.write_text(
-            between_marks(DOCS.read_text(encoding="utf-8"), "expression", listed), encoding="utf-8"
-        )
-    show_figures(figures, path)
+def figures(*, quick: bool) -> list[Figure]:
+    """Measure level, power and coverage, agreement with R, and speed.
+
+    Parameters
+    ----------
+    quick
+        One cohort a case.
+    """
+    n_cohorts = N_QUICK if quick else N_COHORTS
+    of_cases = [figure for case in CASES for part in (level, power) for figure in part(case, n_cohorts)]
+    return [*of_cases, *against_r(), *speed(quick=quick)]
+
+
+def document(text: str, folder: Path) -> str:
+    """Renew the table of the page of expression from the results.
+
+    Parameters
+    ----------
+    text
+        The page, with the mark `expression`.
+    folder
+        Folder of `expression.tsv`.
+    """
+    listed = figures_as_markdown(folder / "expression.tsv", ["ratio", "seed"])
+    return between_marks(text, "expression", listed)
+
+
+BENCHMARK: Final = Benchmark("expression", {"genes": figures}, PACKAGES, {"expression": document})
 
 
 if __name__ == "__main__":
-    main()
+    BENCHMARK.run(__doc__ or "")

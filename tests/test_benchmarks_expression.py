@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from benchmarks import expression
 from benchmarks.pages import between_marks, figures_as_markdown
+from benchmarks.parts import PAGES
+from benchmarks.record import RESULTS
 
 
 def test_draws_hold_what_is_planted():
@@ -35,7 +37,7 @@ def test_figures_of_a_case_and_the_page():
     assert {figure.peer_name for figure in figures} == {expression.MODERATED}
     assert len(figures) == 6
     assert all(0 <= figure.ours <= 1 for figure in figures)
-    results = expression.RESULTS / "expression.tsv"
+    results = RESULTS / "expression.tsv"
     assert len(pd.read_csv(results, sep="\t")) == 50
-    page = expression.DOCS.read_text(encoding="utf-8")
+    page = (PAGES / "expression.md").read_text(encoding="utf-8")
     assert between_marks(page, "expression", figures_as_markdown(results, ["ratio", "seed"])) == page

@@ -54,6 +54,51 @@ def described_samples(samples: pd.DataFrame, sheet: pd.DataFrame, settings: Comp
     )
 
 
+def sheet_columns(settings: Comparison) -> list[str]:
+    """List the columns of the sample sheet that contrasts are made of and judged by.
+
+    Parameters
+    ----------
+    settings
+        Holds the contrasts of the configuration.
+    """
+    from stietime.cells.embedding.contrast_design import TECHNICAL
+    from stietime.cohort.design.chosen import columns_of
+    from stietime.cohort.design.samples import SHEET_COLUMNS
+    from stietime.cohort.design.treatment import SHEET_COLUMNS as TREATMENT_COLUMNS
+
+    further = columns_of(chosen_contrasts(settings))
+    return list(dict.fromkeys((names.SAMPLE, *SHEET_COLUMNS, *TECHNICAL, *TREATMENT_COLUMNS, *further)))
+
+
+def cohort_contrasts(
+    samples: pd.DataFrame, sheet: pd.DataFrame, excluded: dict[str, str], settings: Comparison
+) -> tuple[list[Contrast], dict[str, list[str]]]:
+    """List the contrasts of a cohort, and the excluded samples that each of them lost.
+
+    Parameters
+    ----------
+    samples
+        Named samples.
+    sheet
+        One row per sample with `sheet_columns`.
+    excluded
+        The reason of each excluded sample.
+    settings
+        The configuration.
+    """
+    from stietime.cohort.design.exclusions import contrasts_without
+
+    return contrasts_without(
+        excluded,
+        described_samples(samples, sheet, settings),
+        before=settings.before,
+        after=settings.after,
+        min_pairs=settings.min_pairs,
+        chosen=chosen_contrasts(settings),
+    )
+
+
 def confounding_reasons(contrasts: Sequence[Contrast], sheet: pd.DataFrame) -> dict[str, str]:
     """Say of which contrasts nothing can be concluded, and why.
 

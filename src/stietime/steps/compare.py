@@ -9,7 +9,7 @@ from stietime import names, storage
 from stietime.errors import InputError, raise_all
 from stietime.settings import Comparison, States, expand_path
 from stietime.steps.arguments import add_path, add_paths, add_settings
-from stietime.steps.chosen_contrasts import chosen_contrasts, confounding_reasons, described_samples
+from stietime.steps.chosen_contrasts import cohort_contrasts, confounding_reasons, sheet_columns
 from stietime.steps.claimed_values import claimed_values, count_claimed, with_gated
 from stietime.steps.collect_samples import VERDICT, read_samples
 
@@ -50,9 +50,8 @@ def run(arguments: argparse.Namespace) -> None:
         The tables are not of the same samples and cells, or the sheet contradicts itself.
     """
     from stietime.cohort.composition.composition import count_entities
-    from stietime.cohort.design.chosen import columns_of
     from stietime.cohort.design.confounding import mark_confounded
-    from stietime.cohort.design.exclusions import contrasts_without, note_excluded
+    from stietime.cohort.design.exclusions import note_excluded
     from stietime.cohort.testing.contrasts import compare
     from stietime.cohort.testing.measures import composition_measure, gated_measure
     from stietime.cohort.testing.signatures import signature_measure
@@ -60,21 +59,13 @@ def run(arguments: argparse.Namespace) -> None:
     settings: Comparison = arguments.settings
     enough = settings.min_parent_cells
     cells = storage.read_table(arguments.cells, [names.CELL, names.SAMPLE, names.LINEAGE, names.CELL_TYPE])
-    chosen = chosen_contrasts(settings)
-    expression, sheet = _read_expression(arguments.counts, cells, enough, columns_of(chosen))
+    expression, sheet = _read_expression(arguments.counts, cells, enough, sheet_columns(settings))
     samples = named_samples(sheet, settings)
     excluded = excluded_samples(arguments.samples, samples.index, cells)
     sets = marker_sets(arguments.states.gene_sets)
     composition = count_entities(cells, samples, sets, min_parent_cells=enough, excluded=excluded)
     gated = count_claimed(cells, samples, sets, min_parent_cells=enough, excluded=excluded)
-    contrasts, lost = contrasts_without(
-        excluded,
-        described_samples(samples, sheet, settings),
-        before=settings.before,
-        after=settings.after,
-        min_pairs=settings.min_pairs,
-        chosen=chosen,
-    )
+    contrasts, lost = cohort_contrasts(samples, sheet, excluded, settings)
     measures = [
         composition_measure(composition, min_parent_cells=enough),
         gated_measure(gated, min_parent_cells=enough),
@@ -199,7 +190,7 @@ def claimed_genes() -> list[str]:
 
 
 def _read_expression(
-    paths: Sequence[Path], cells: pd.DataFrame, min_parent_cells: int, further: Sequence[str]
+    paths: Sequence[Path], cells: pd.DataFrame, min_parent_cells: int, columns: Sequence[str]
 ) -> tuple[Measure, pd.DataFrame]:
     """Sum the claims' genes in each sample, one at a time; and gather the samples' sheet columns.
 
@@ -210,9 +201,6 @@ def _read_expression(
     """
     import pandas as pd
 
-    from stietime.cells.embedding.contrast_design import TECHNICAL
-    from stietime.cohort.design.samples import SHEET_COLUMNS
-    from stietime.cohort.design.treatment import SHEET_COLUMNS as TREATMENT_COLUMNS
     from stietime.cohort.expression.samples import expression_measure
 
     wanted = claimed_genes()
@@ -230,9 +218,8 @@ def _read_expression(
             what, paths[0].parent, "give the counts of every sample, and run the steps from ingest on"
         )
     sheet = pd.DataFrame(rows)
-    wanted_columns = dict.fromkeys((*SHEET_COLUMNS, *TECHNICAL, *TREATMENT_COLUMNS, *further))
-    columns = [names.SAMPLE, *(column for column in wanted_columns if column in sheet.columns)]
-    return expression_measure(bulks, wanted, min_parent_cells=min_parent_cells), sheet[columns]
+    measure = expression_measure(bulks, wanted, min_parent_cells=min_parent_cells)
+    return measure, sheet[[column for column in columns if column in sheet.columns]]
 
 
 def _sum_sample(path: Path, kept: pd.Index, wanted: Sequence[str]) -> tuple[str, Pseudobulk, pd.Series]:

@@ -12,12 +12,8 @@ import pandas as pd
 from stietime import names, storage
 from stietime.blocks import Block, Blocks, cut_blocks, read_block
 from stietime.cells.clusters.sums import ClusterSums, sum_clusters
-from stietime.cells.embedding.contrast_design import TECHNICAL
-from stietime.cohort.design.chosen import columns_of
 from stietime.cohort.design.confounding import mark_confounded
-from stietime.cohort.design.exclusions import contrasts_without, note_excluded
-from stietime.cohort.design.samples import SHEET_COLUMNS
-from stietime.cohort.design.treatment import SHEET_COLUMNS as TREATMENT_COLUMNS
+from stietime.cohort.design.exclusions import note_excluded
 from stietime.cohort.expression.pseudobulk import Kind, Pseudobulks, TypeSums, summed_kinds
 from stietime.cohort.expression.regulators import regulator_genes
 from stietime.cohort.expression.tables import Options, compare_expression
@@ -27,7 +23,7 @@ from stietime.h5ad_parts import read_frame
 from stietime.resources import read_claims, read_markers
 from stietime.settings import Comparison, Expression
 from stietime.steps.arguments import add_compute, add_path, add_paths, add_settings
-from stietime.steps.chosen_contrasts import chosen_contrasts, confounding_reasons, described_samples
+from stietime.steps.chosen_contrasts import cohort_contrasts, confounding_reasons, sheet_columns
 from stietime.steps.compare import excluded_samples, named_samples
 
 if TYPE_CHECKING:
@@ -37,7 +33,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from stietime.cohort.design.designs import Contrast
     from stietime.cohort.expression.tables import Tables
 
 log = logging.getLogger(__name__)
@@ -66,8 +61,10 @@ def run(arguments: argparse.Namespace) -> None:
     settings: Expression = arguments.settings
     comparison: Comparison = arguments.comparison
     cells = storage.read_table(arguments.cells, [names.CELL, names.SAMPLE, names.LINEAGE, names.CELL_TYPE])
-    sheet = _read_sheet(arguments.counts, columns_of(chosen_contrasts(comparison)))
-    contrasts, lost = _find_contrasts(sheet, cells, arguments)
+    sheet = _read_sheet(arguments.counts, sheet_columns(comparison))
+    samples = named_samples(sheet, comparison)
+    excluded = excluded_samples(arguments.samples, samples.index, cells)
+    contrasts, lost = cohort_contrasts(samples, sheet, excluded, comparison)
     regulators = regulator_genes(read_claims(), read_markers())
     pseudobulks = _read_pseudobulks(arguments, cells, regulators)
     options = Options(
@@ -91,29 +88,11 @@ def run(arguments: argparse.Namespace) -> None:
     _report(tables, reasons)
 
 
-def _read_sheet(paths: Sequence[Path], further: Sequence[str]) -> pd.DataFrame:
+def _read_sheet(paths: Sequence[Path], wanted: list[str]) -> pd.DataFrame:
     """Gather the samples' columns of the sheet, one row per sample; empty samples have none."""
-    wanted = list(dict.fromkeys((names.SAMPLE, *SHEET_COLUMNS, *TREATMENT_COLUMNS, *TECHNICAL, *further)))
     frames = [read_frame(path, "obs", wanted).head(1) for path in paths]
     sheet = pd.concat([frame.astype(object) for frame in frames], ignore_index=True)
     return sheet[[column for column in wanted if column in sheet.columns]]
-
-
-def _find_contrasts(
-    sheet: pd.DataFrame, cells: pd.DataFrame, arguments: argparse.Namespace
-) -> tuple[list[Contrast], dict[str, list[str]]]:
-    """List the contrasts that `compare` lists, and the excluded samples that each of them lost."""
-    settings: Comparison = arguments.comparison
-    samples = named_samples(sheet, settings)
-    excluded = excluded_samples(arguments.samples, samples.index, cells)
-    return contrasts_without(
-        excluded,
-        described_samples(samples, sheet, settings),
-        before=settings.before,
-        after=settings.after,
-        min_pairs=settings.min_pairs,
-        chosen=chosen_contrasts(settings),
-    )
 
 
 class _BlockCells(NamedTuple):
