@@ -68,9 +68,11 @@ def _interactions() -> dict[str, pd.DataFrame]:
         distance_um=200.0, observed=0.02, expected=0.01, log2_ratio=1.0, ci_low=0.4, ci_high=1.6, z=4.0,
         p=1e-4,
         n_a=90, n_b=80, n_expressing_a=30, n_expressing_b=40, n_pairs=900, z_receptor=3.0, p_receptor=1e-3,
-        q_receptor=0.01, method="moments", status="tested", note="",
+        q_receptor=0.01, inflation=2.0, p_spatial=0.002, q_spatial=[0.3, 0.01, np.nan], method="moments",
+        status="tested", note="",
     )  # fmt: skip
     rows.loc[2, ["observed", "expected", "log2_ratio", "ci_low", "ci_high", "z", "p", "q_receptor"]] = np.nan
+    rows.loc[2, ["inflation", "p_spatial"]] = np.nan
     rows.loc[2, ["status", "note"]] = ["not testable", "not testable: ARTN is not on the panel"]
     bins = pd.DataFrame({"from_um": np.arange(0, 200, 25.0), "to_um": np.arange(25, 201, 25.0)})
     kept = ["axis", "ligand", "receptor", "type_a", "type_b", "z"]

@@ -49,6 +49,7 @@ REFERENCES: Final = {
     "Andreatta and Carmona 2021": "Computational and Structural Biotechnology Journal 19:3796",
     "Benjamini and Hochberg 1995": "Journal of the Royal Statistical Society B 57:289",
     "Cable et al. 2022": "Nature Biotechnology 40:517",
+    "Clifford et al. 1989": "Biometrics 45:123",
     "Domínguez Conde et al. 2022": "Science 376:eabl5197",
     "Keren et al. 2018": "Cell 174:1373",
     "Korsunsky et al. 2019": "Nature Methods 16:1289",

@@ -110,7 +110,7 @@ def _of_cells(
         positions = (
             positions + [2 * (float(np.ptp(positions)) + settings.max_distance_um), 0] * fields[:, None]
         )
-    tissue = Tissue(positions, list(types), levels, blocks)
+    tissue = Tissue(positions, list(types), levels, blocks, fields)
     how = Senders(
         settings.max_distance_um, settings.min_cells, settings.n_draws, settings.seed, arguments.threads
     )

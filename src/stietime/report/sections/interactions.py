@@ -23,7 +23,8 @@ ALL: Final = "all"
 MOST_TYPES, MOST_WHOLE, MOST_CURVES = 14, 22, 8
 COLUMNS: Final = (
     *("axis", "ligand", "receptor", "type_a", "type_b", "log2_ratio", "ci_low", "ci_high", "z", "p", "q"),
-    *("z_receptor", "q_receptor", "n_expressing_a", "n_expressing_b", "n_pairs", "method", "note"),
+    *("z_receptor", "q_receptor", "inflation", "p_spatial", "q_spatial"),
+    *("n_expressing_a", "n_expressing_b", "n_pairs", "method", "note"),
 )
 HEADERS: Final = {
     "type_a": "senders",
@@ -34,6 +35,9 @@ HEADERS: Final = {
     "q": "q (ligand permuted)",
     "z_receptor": "z (receptor permuted)",
     "q_receptor": "q (receptor permuted)",
+    "inflation": "variance by autocorrelation, times",
+    "p_spatial": "p (autocorrelated)",
+    "q_spatial": "q (autocorrelated)",
     "n_expressing_a": "express the ligand",
     "n_expressing_b": "express the receptor",
     "n_pairs": "pairs in reach",
@@ -53,8 +57,8 @@ def interactions(results: Results) -> list[Block]:
     tested["is_clear"] = clear(tested, alpha)
     tested["label"] = [_name(row) for row in tested.to_dict("records")]
     is_whole = (tested["type_a"] == ALL) & (tested["type_b"] == ALL)
-    whole = tested[is_whole].sort_values("p").head(MOST_WHOLE)
-    of_types = tested[~is_whole & tested["is_clear"]].sort_values("p").head(MOST_TYPES)
+    whole = tested[is_whole].sort_values("p_spatial").head(MOST_WHOLE)
+    of_types = tested[~is_whole & tested["is_clear"]].sort_values("p_spatial").head(MOST_TYPES)
     shown = pd.concat([part.sort_values("log2_ratio", ascending=False) for part in (whole, of_types)])
     is_spots = results.has("proportions")
     facts = {"n_whole": len(whole), "n_types": len(of_types), "n_tested": len(tested), "options": options}
@@ -105,11 +109,15 @@ def _not_testable(every: pd.DataFrame, tested: pd.DataFrame, off_panel: pd.DataF
 
 
 def _listed(tested: pd.DataFrame, results: Results) -> Block:
-    shown = tested.sort_values(["is_clear", "p"], ascending=[False, True])[[*COLUMNS, "is_clear"]].head(400)
+    shown = tested.sort_values(["is_clear", "p_spatial"], ascending=[False, True])[
+        [*COLUMNS, "is_clear"]
+    ].head(400)
     shown[["type_a", "type_b"]] = shown[["type_a", "type_b"]].map(
         lambda name: "all cells" if name == ALL else label(str(name))
     )
-    caption = f"The clear rows first, then by p ({len(shown)} of {len(tested)} tested rows)."
+    caption = (
+        f"The clear rows first, then by p with autocorrelation ({len(shown)} of {len(tested)} tested rows)."
+    )
     fold = f"Show the numbers ({len(shown)} rows)"
     sources = (results.link("interactions"),)
     return table(

@@ -8,6 +8,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from stietime.tissue.interactions.autocorrelation import (
+    SQUARES_PER_REACH,
+    Lags,
+    added_variance,
+    centred,
+    spatial_p,
+)
 from stietime.tissue.interactions.permuted_sums import (
     Permuted,
     Spread,
@@ -34,17 +41,20 @@ FEW_CELLS: Final = 25  # expressing cells of a type below which p is drawn
 COLUMNS: Final = (
     *("axis", "ligand", "receptor", "type_a", "type_b", "distance_um", "observed", "expected", "log2_ratio"),
     *("ci_low", "ci_high", "z", "p", "q", "n_a", "n_b", "n_expressing_a", "n_expressing_b", "n_pairs"),
-    *("z_receptor", "p_receptor", "q_receptor", "method", "status", "note"),
+    *("z_receptor", "p_receptor", "q_receptor", "inflation", "p_spatial", "q_spatial"),
+    *("method", "status", "note"),
 )
 
 
 class _Around(NamedTuple):
-    """What the cells around every cell express, by their types and all together, and its spread."""
+    """What the cells around every cell express, by their types and all together, its spread and pattern."""
 
     expressed: Floats
     sums: Floats
     spread: Spread
     n_expressing: Ints
+    own_products: Floats
+    sum_products: Floats
 
 
 def interactions(
@@ -55,7 +65,8 @@ def interactions(
     The statistic is the mean over pairs of a sender and a receiver at most `max_distance_um` apart of ligand
     times receptor. The ligand is permuted among the senders of a stratum while all cells and the receptor
     stay: that the types lie near each other is in the expected value. `z_receptor` and `p_receptor` permute
-    the receptor among the receivers instead.
+    the receptor among the receivers instead. `p_spatial` is the larger of both when the variance is that of
+    autocorrelated patterns; `inflation` is what the variance grows by for the ligand.
 
     Parameters
     ----------
@@ -73,24 +84,31 @@ def interactions(
     `COLUMNS`. A pair with a gene off the panel has one row. q is Benjamini and Hochberg's over what was
     tested in the section.
     """
-    n_pairs = total_by_type(_around(tissue, np.ones(len(tissue.positions)), how).sums, tissue)
+    n_pairs = total_by_type(_sums(tissue, np.ones(len(tissue.positions)), how), tissue)
     known = [pair for pair in pairs if not pair.missing]
+    side = how.max_distance_um / SQUARES_PER_REACH
+    lags = Lags.of(tissue.positions, tissue.codes, tissue.levels.n_types, side, tissue.fields)
     around = {
-        name: _around(tissue, expression(name), how)
+        name: _around(tissue, expression(name), lags, how)
         for name in dict.fromkeys([n for pair in known for n in (pair.ligand, pair.receptor)])
     }
     tables = [untestable([pair for pair in pairs if pair.missing])]
     tables += [
-        _rows_of_pair(tissue, pair, around[pair.ligand], around[pair.receptor], n_pairs, how)
+        _rows_of_pair(tissue, pair, around[pair.ligand], around[pair.receptor], n_pairs, lags, how)
         for pair in known
     ]
     table = pd.concat([part for part in tables if len(part)] or tables[:1], ignore_index=True)
-    for p, q in (("p", "q"), ("p_receptor", "q_receptor")):
-        table[q] = adjusted(table[p])
+    table = with_q(table)
     order = {pair: place for place, pair in enumerate((p.ligand, p.receptor) for p in pairs)}
     place = [order[both] for both in zip(table["ligand"], table["receptor"], strict=True)]
     table = table.iloc[np.argsort(place, kind="stable")].reset_index(drop=True)
     return table[list(COLUMNS)]
+
+
+def with_q(table: pd.DataFrame) -> pd.DataFrame:
+    """Add Benjamini and Hochberg's q of each kind of p."""
+    kinds = {"p": "q", "p_receptor": "q_receptor", "p_spatial": "q_spatial"}
+    return table.assign(**{q: adjusted(table[p]) for p, q in kinds.items()})
 
 
 def adjusted(p: pd.Series) -> pd.Series:
@@ -102,13 +120,20 @@ def adjusted(p: pd.Series) -> pd.Series:
     return q
 
 
-def _around(tissue: Tissue, values: Floats, how: Senders) -> _Around:
-    n_types = tissue.levels.n_types
-    reach = np.array([how.max_distance_um])
+def _sums(tissue: Tissue, values: Floats, how: Senders) -> Floats:
+    """Sum values around every cell, by the types of the cells around and over all."""
+    n_types, reach = tissue.levels.n_types, np.array([how.max_distance_um])
     sums = sums_around(tissue.positions, values, tissue.codes, n_types, reach, how.n_threads)[:, :, 0]
-    sums = np.column_stack([sums, sums.sum(axis=1)])
-    n = np.bincount(tissue.codes[values > 0], minlength=n_types)
-    return _Around(values, sums, Spread.of(sums, tissue.levels), np.append(n, n.sum()))
+    return np.column_stack([sums, sums.sum(axis=1)])
+
+
+def _around(tissue: Tissue, values: Floats, lags: Lags, how: Senders) -> _Around:
+    sums = _sums(tissue, values, how)
+    n = np.bincount(tissue.codes[values > 0], minlength=tissue.levels.n_types)
+    own, other = (
+        lags.products(centred(part, tissue.levels), how.n_threads) for part in (values[:, None], sums)
+    )
+    return _Around(values, sums, Spread.of(sums, tissue.levels), np.append(n, n.sum()), own, other)
 
 
 def untestable(pairs: Sequence[GenePair]) -> pd.DataFrame:
@@ -123,7 +148,13 @@ def untestable(pairs: Sequence[GenePair]) -> pd.DataFrame:
 
 
 def _rows_of_pair(
-    tissue: Tissue, pair: GenePair, ligand: _Around, receptor: _Around, n_pairs: Floats, how: Senders
+    tissue: Tissue,
+    pair: GenePair,
+    ligand: _Around,
+    receptor: _Around,
+    n_pairs: Floats,
+    lags: Lags,
+    how: Senders,
 ) -> pd.DataFrame:
     """Test one pair of genes between all types."""
     levels = tissue.levels
@@ -135,6 +166,11 @@ def _rows_of_pair(
     n = np.append(n, n.sum())
     a, b = (grid.ravel() for grid in np.indices(sent.observed.shape))
     p, p_receptor = sent.p, received.p
+    added = added_variance(ligand.own_products, receptor.sum_products, lags)
+    added_received = added_variance(receptor.own_products, ligand.sum_products, lags)
+    spatial = np.maximum(spatial_p(sent, added, n), spatial_p(received, added_received, n).T)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inflation = 1 + added / sent.variance
     drawn = _draw(tissue, ligand, receptor, sent, p, how)
     _draw(tissue, receptor, ligand, received, p_receptor, how)
     columns: dict[str, Any] = {
@@ -153,6 +189,9 @@ def _rows_of_pair(
         "p": p[a, b],
         "z_receptor": received.z[b, a],
         "p_receptor": p_receptor[b, a],
+        "inflation": inflation[a, b],
+        # permutations hold for few expressing cells, whose sums are skewed
+        "p_spatial": np.maximum.reduce([spatial[a, b], p[a, b], p_receptor[b, a]]),
         "ci_low": low[a, b],
         "ci_high": high[a, b],
         "method": np.where(drawn[a, b], DRAWS, MOMENTS),
@@ -200,7 +239,8 @@ def _judged(table: pd.DataFrame, how: Senders) -> pd.DataFrame:
     table["note"] = notes
     bad = table["note"] != ""
     table["status"] = np.where(bad, NOT_TESTABLE, TESTED)
-    emptied = ["z", "p", "z_receptor", "p_receptor", "ci_low", "ci_high", "log2_ratio"]
+    emptied = ["z", "p", "z_receptor", "p_receptor", "inflation", "p_spatial"]
+    emptied += ["ci_low", "ci_high", "log2_ratio"]
     table.loc[bad, emptied] = np.nan
     table.loc[bad, "method"] = ""
     return table

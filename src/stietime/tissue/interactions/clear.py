@@ -1,4 +1,4 @@
-"""Which interactions are clear: against both nulls, and in most parts of the tissue."""
+"""Which interactions are clear: against both nulls, with the autocorrelation of either gene."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ if TYPE_CHECKING:
 def clear(table: pd.DataFrame, alpha: float) -> NDArray[np.bool_]:
     """Say which rows of a table of interactions hold against every doubt that was tested.
 
-    More than expected with the ligand permuted among senders (q) and with the receptor permuted among
-    receivers (q_receptor), and over the blocks of the tissue (an interval above 0): permutations alone take
-    two genes that vary smoothly over the tissue, each for a reason of its own, for an interaction.
+    More than expected, and more than two genes reach by chance that vary over the tissue as these do, each
+    for a reason of its own, with the ligand permuted and with the receptor permuted (q_spatial).
 
     Parameters
     ----------
     table
-        q, q_receptor and ci_low.
+        q_spatial and log2_ratio.
     alpha
-        Level of both q.
+        Level of q_spatial.
     """
-    found = (table["q"] <= alpha) & (table["q_receptor"] <= alpha) & (table["ci_low"] > 0)
+    found = (table["q_spatial"] <= alpha) & (table["log2_ratio"] > 0)
     return found.to_numpy(dtype=bool)

@@ -34,14 +34,14 @@ def chosen_rows(table: pd.DataFrame, alpha: float, most: int = 100) -> pd.DataFr
     table
         As `interactions` gives it.
     alpha
-        Level of q of the clear ones.
+        Level of q_spatial of the clear ones.
     most
-        At most as many clear rows, those with the smallest p.
+        At most as many clear rows, those with the smallest p_spatial.
     """
     tested = table[table["p"].notna()]
     whole = (tested["type_a"] == ALL) & (tested["type_b"] == ALL)
     sure = tested[clear(tested, alpha) & ~whole]
-    best = sure.sort_values("p", kind="stable").index[:most]
+    best = sure.sort_values("p_spatial", kind="stable").index[:most]
     return tested.loc[[*tested.index[whole], *best]]
 
 

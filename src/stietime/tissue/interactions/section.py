@@ -60,12 +60,15 @@ class Tissue:
         What expression is permuted within.
     blocks
         Block of tissue of every cell.
+    fields
+        Field of view of every cell, where fields do not adjoin.
     """
 
     positions: Floats
     types: Sequence[str]
     levels: Levels
     blocks: Ints
+    fields: Ints | None = None
 
     @property
     def codes(self) -> Ints:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from stietime.tissue.interactions.cells import COLUMNS, MOMENTS, NOT_TESTABLE, TESTED, adjusted
+from stietime.tissue.interactions.autocorrelation import SQUARES_PER_REACH, Lags, added_variance, spatial_p
+from stietime.tissue.interactions.cells import COLUMNS, MOMENTS, NOT_TESTABLE, TESTED, with_q
 from stietime.tissue.interactions.permuted_sums import Levels, Permuted, permuted_sums
 from stietime.tissue.interactions.section import ALL
 from stietime.tissue.interactions.sums_around import sums_around
@@ -113,10 +114,7 @@ def spot_interactions(
     """
     design = design_of(spots, max_distance_um)
     rows = [_row(spots, pair, expression, design, max_distance_um, min_spots) for pair in pairs]
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    for p, q in (("p", "q"), ("p_receptor", "q_receptor")):
-        table[q] = adjusted(table[p])
-    return table
+    return with_q(pd.DataFrame(rows, columns=list(COLUMNS)))
 
 
 def _row(
@@ -141,13 +139,16 @@ def _row(
     note = _obstacle(row, min_spots, n - design.shape[1], distance)
     if note:
         return row | {"note": note}
-    found = _tested(ligand, heard, design, spots)
-    other = _tested(receptor, sent, design, spots)
+    one_type = np.zeros(n, dtype=np.int64)
+    lags = Lags.of(spots.positions, one_type, 1, distance / SQUARES_PER_REACH, None)
+    found = _tested(ligand, heard, design, spots, lags)
+    other = _tested(receptor, sent, design, spots, lags)
     if not np.isfinite(found["z"]):
         return row | {"note": "not testable: types and depth explain the ligand wholly"}
     row |= found | {"observed": found["observed"] / near.sum(), "expected": found["expected"] / near.sum()}
     note = "" if spots.shares.shape[1] else NO_PROPORTIONS
     row |= {"z_receptor": other["z"], "p_receptor": other["p"]}
+    row["p_spatial"] = max(found["p_spatial"], other["p_spatial"])
     return row | {"method": MOMENTS, "status": TESTED, "note": note}
 
 
@@ -167,7 +168,7 @@ def _obstacle(row: dict[str, Any], min_spots: int, spare: int, distance: float) 
     return ""
 
 
-def _tested(values: Floats, sums: Floats, design: Floats, spots: Spots) -> dict[str, float]:
+def _tested(values: Floats, sums: Floats, design: Floats, spots: Spots, lags: Lags) -> dict[str, float]:
     """Compare the sum of products with that when what the design leaves of the values is permuted."""
     left, others = (part - design @ (design.T @ part) for part in (values, sums))
     unique, stratum = np.unique(spots.strata, return_inverse=True)
@@ -176,6 +177,9 @@ def _tested(values: Floats, sums: Floats, design: Floats, spots: Spots) -> dict[
     # least squares leave the values and the sums smaller than they are: n - strata becomes n - covariates
     spare = (len(values) - len(unique)) / (len(values) - design.shape[1])
     scaled = Permuted(found.observed, found.expected, found.variance * spare, found.third * spare**1.5)
+    added = added_variance(lags.products(left[:, None]), lags.products(others[:, None]), lags)
+    p = float(scaled.p[0, 0])
+    p_spatial = float(spatial_p(scaled, added, np.full(len(added), len(values)))[0, 0])
     observed = float(values @ sums)
     expected = observed - float(left @ others)
     low, high = _interval(left * others, observed, spots.blocks)
@@ -187,7 +191,9 @@ def _tested(values: Floats, sums: Floats, design: Floats, spots: Spots) -> dict[
         "ci_low": low,
         "ci_high": high,
         "z": float(scaled.z[0, 0]),
-        "p": float(scaled.p[0, 0]),
+        "p": p,
+        "p_spatial": max(p, p_spatial),
+        "inflation": float(1 + added[0, 0] / scaled.variance[0, 0]) if scaled.variance[0, 0] > 0 else np.nan,
     }
 
 
