@@ -16,7 +16,7 @@ from benchmarks.parts import Benchmark, Part
 if TYPE_CHECKING:
     from pathlib import Path
 
-PACKAGES: Final = ("stietime", "squidpy", "anndata", "numpy", "scipy", "numba")
+PACKAGES: Final = ("stietime", "squidpy", "anndata", "numpy", "scipy", "scikit-learn", "numba")
 PARTS: Final[dict[str, Part]] = {
     "pairs": spatial_pairs.figures,
     "scale": spatial_scale.figures,
@@ -36,7 +36,7 @@ def document(text: str, folder: Path) -> str:
     folder
         Folder of `spatial.tsv`.
     """
-    return between_marks(text, "spatial", figures_as_markdown(folder / "spatial.tsv", ["ratio", "seed"]))
+    return between_marks(text, "spatial", figures_as_markdown(folder / "spatial.tsv", ["seed"]))
 
 
 BENCHMARK: Final = Benchmark("spatial", PARTS, PACKAGES, {"spatial": document})

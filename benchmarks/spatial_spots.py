@@ -320,15 +320,3 @@ def _pairs(amounts: pd.DataFrame, graph: sparse.csr_array) -> pd.Series:
     table = pairs_of_shares(shares, list(amounts.columns), graph)
     table = table[table["type_a"] != table["type_b"]]
     return table.set_index(["type_a", "type_b"])["moran"]
-
-
-def main() -> None:
-    """Print the figures."""
-    import sys
-
-    table = pd.DataFrame([vars(figure) for figure in figures(quick="--quick" in sys.argv)])
-    print(table.drop(columns=["case", "seed"]).to_string(float_format="%.3f"))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,9 +1,7 @@
-"""Tissue structures: planted geometry, follicles of a real spleen, published classes, time and memory."""
+"""Tissue structures: planted geometry, follicles of a real spleen, published classes, and time."""
 
 from __future__ import annotations
 
-import argparse
-import resource
 import time
 from pathlib import Path
 from typing import Final
@@ -15,9 +13,8 @@ from scipy.stats import spearmanr
 from sklearn.metrics import adjusted_rand_score
 
 from benchmarks.drawn_tissue import Drawn, read_drawing
-from benchmarks.pages import between_marks, figures_as_markdown
 from benchmarks.public_data import DATA, not_found
-from benchmarks.record import QUICK_RESULTS, RESULTS, Figure, show_figures, write_figures
+from benchmarks.record import Figure
 from benchmarks.structure_drawings import EVEN, LYMPHOID, LYMPHOID_AT, MIXTURES, NICHES, WALLED
 from stietime.configuration import read_settings
 from stietime.settings import Spatial, Structures
@@ -25,8 +22,6 @@ from stietime.tissue.graphs import graph
 from stietime.tissue.regions import architecture, capsule, regions
 from stietime.tissue.structures import aggregates, niches, windows
 
-PACKAGES: Final = ("stietime", "numpy", "scipy", "scikit-learn")
-DOCS: Final = Path(__file__).parent.parent / "docs" / "spatial.md"
 DATASETS: Final = Path(__file__).parent.parent / "config" / "datasets"
 SPLEEN: Final = DATA / "hubmap_spleen_codex_pkhl" / "pkhl_cells.csv.gz"
 COSMX: Final = DATA / "cosmx_nsclc_lung5_1_celltypes" / "lung5_cells.csv.gz"
@@ -247,7 +242,6 @@ def _spleen() -> list[Figure]:
     in_niches = time.process_time() - start
     b_niche = int(cohort.centres[:, names_of.index("b_cell")].argmax())
     core = found.core >= 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     width = float(np.ptp(positions[:, 0])) + 10
     copies = np.concatenate([positions + np.array([copy * width, 0.0]) for copy in range(4)])
     fourfold, _, _ = _timed(copies, pd.concat([types] * 4, ignore_index=True))
@@ -265,7 +259,6 @@ def _spleen() -> list[Figure]:
             case, "growth exponent of lymphoid structures, one section to four side by side",
             float(np.log(fourfold / seconds) / np.log(4)), "<= 1.15", 4 * n,
         ),
-        Figure(case, "peak memory of this process (GiB)", peak, n=n),
     ]  # fmt: skip
 
 
@@ -285,34 +278,3 @@ def _cosmx() -> list[Figure]:
         Figure(case, "lymphoid structures, CPU seconds", seconds, n=n),
         Figure(case, "niches, CPU seconds", time.process_time() - start, n=n),
     ]
-
-
-def document(text: str, folder: Path) -> str:
-    """Renew the table of the page of sections from the results.
-
-    Parameters
-    ----------
-    text
-        The page, with the mark `structure figures`.
-    folder
-        Folder of `spatial_structure.tsv`.
-    """
-    left_out = ["peer", "peer_name", "ratio", "seed"]
-    content = figures_as_markdown(folder / "spatial_structure.tsv", left_out)
-    return between_marks(text, "structure figures", content)
-
-
-def main() -> None:
-    """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few seeds, no real section; documents stay")
-    quick = parser.parse_args().quick
-    found, folder = figures(quick=quick), QUICK_RESULTS if quick else RESULTS
-    path = write_figures("spatial_structure", found, PACKAGES, folder)
-    if not quick:
-        DOCS.write_text(document(DOCS.read_text(encoding="utf-8"), folder), encoding="utf-8")
-    show_figures(found, path)
-
-
-if __name__ == "__main__":
-    main()
