@@ -108,7 +108,12 @@ def _her2st(sections: Sequence[str]) -> list[Figure]:
         annotation = pd.Series(settings["annotation"]).to_json()
         _step("make-profiles", "--settings", annotation, "--output", folder / "profiles.parquet")
         read = [_section(name, folder, settings["inputs"]) for name in sections]
-    return [*_infiltrate(case, read), *_tumour(case, read), *_with_stereoscope(case, read)]
+    return [
+        *_infiltrate(case, read),
+        *_hotspots(case, read),
+        *_tumour(case, read),
+        *_with_stereoscope(case, read),
+    ]
 
 
 def _section(name: str, folder: Path, inputs: dict[str, float]) -> _Section:
@@ -122,7 +127,7 @@ def _section(name: str, folder: Path, inputs: dict[str, float]) -> _Section:
     _step("deconvolve-spots", "--counts", counts, "--profiles", folder / "profiles.parquet",
           "--cell-types", out["types.parquet"], "--proportions", parts)  # fmt: skip
     tables = {kind: folder / f"{name}_{kind}" for kind in ("spots.parquet", "scores.parquet", "pairs.tsv")}
-    tables |= {kind: folder / f"{name}_{kind}" for kind in ("genes.tsv", "architecture.tsv")}
+    tables |= {kind: folder / f"{name}_{kind}" for kind in ("genes.tsv", "architecture.tsv", "hotspots.tsv")}
     words = [word for kind, path in tables.items() for word in (f"--{kind.split('.')[0]}", path)]
     _step("describe-spots", "--counts", counts, "--proportions", parts, *words)
     spots = storage.read_table(tables["spots.parquet"]).set_index("cell")
@@ -176,6 +181,20 @@ def _infiltrate(case: str, sections: list[_Section]) -> list[Figure]:
         metric = f"mean AUROC of immune infiltrate by the lymphoid share {kind}"
         target = ">= 0.92" if "ring" in kind else ""
         found += _two_peers(case, metric, means, len(chosen), target, 0.92)
+    return found
+
+
+def _hotspots(case: str, sections: list[_Section]) -> list[Figure]:
+    """How many spots of lymphoid hot spots pathologists call infiltrate, beside their share of all spots."""
+    found = []
+    for one in sections:
+        label, hot = one.labels == "immune infiltrate", one.spots["hotspot"] > 0
+        metric = f"spots of lymphoid hot spots, {one.name}"
+        found.append(Figure(case, metric, int(hot.sum()), n=len(hot)))
+        if label.any() and hot.any():
+            share, base = float(label[hot].mean()), float(label.mean())
+            metric = f"share of them that pathologists call immune infiltrate, {one.name}"
+            found.append(Figure(case, metric, share, base, "of all spots", n=int(hot.sum())))
     return found
 
 

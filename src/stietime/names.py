@@ -212,6 +212,7 @@ OUTPUT_PATHS: Final = {
     "proportions": "sections/{section}/proportions.parquet",
     "proportion_pairs": "sections/{section}/proportion_pairs.tsv",
     "spot_scores": "sections/{section}/spot_scores.parquet",
+    "lymphoid_hotspots": "sections/{section}/lymphoid_hotspots.tsv",
     "spatially_variable_genes": "sections/{section}/spatially_variable_genes.tsv",
     # reports and the record of the run
     "sample_report": "reports/{sample}.html",

@@ -21,7 +21,9 @@ PER_CELL_SECTION = (  # of sections whose positions are cells
     *("neighbourhoods", "co_occurrence", "cross_k", "nearest_distances"),
     *("infiltration", "structures", "capsule", "proximity", "structure_cells", "section_niches"),
 )
-PER_SPOT_SECTION = ("proportions", "proportion_pairs", "spot_scores", "spatially_variable_genes")
+PER_SPOT_SECTION = (
+    *("proportions", "proportion_pairs", "spot_scores", "lymphoid_hotspots", "spatially_variable_genes"),
+)
 PER_COHORT = (
     "samples",
     "embedding",

@@ -104,6 +104,7 @@ def test_spots_get_shares_regions_and_tables(folder):
     assert set(types["lineage"][left]) == {"epithelial"}
     assert types["cell_type"][143] == "unknown"
     outputs = {"pairs": "tsv", "spots": "parquet", "architecture": "tsv", "scores": "parquet", "genes": "tsv"}
+    outputs["hotspots"] = "tsv"
     words = [word for name, end in outputs.items() for word in (f"--{name}", folder / f"{name}.{end}")]
     words += ["--proportions", folder / "parts.parquet"]
     assert run("describe-spots", "--counts", folder / "section.h5ad", *words) == 0
@@ -112,6 +113,10 @@ def test_spots_get_shares_regions_and_tables(folder):
     assert (spots["region_inside"] == left[:143]).mean() > 0.95
     row = storage.read_table(folder / "architecture.tsv").iloc[0]
     assert (row["section"], row["class"], row["n_cells"]) == ("s1", "infiltrated", 143)
+    # neither B cells nor the genes of the signature are there
+    assert np.isnan(row["n_hotspots"])
+    assert "lymphoid hot spots not testable" in row["note"]
+    assert storage.read_table(folder / "hotspots.tsv").empty
     pairs = storage.read_table(folder / "pairs.tsv").set_index(["type_a", "type_b"])
     assert pairs.loc[("epithelial", "fibroblast"), "z"] < -10
     genes = storage.read_table(folder / "genes.tsv")
@@ -122,7 +127,8 @@ def test_a_section_of_cells_is_refused(folder, capsys):
     section = ad.read_h5ad(folder / "section.h5ad")
     section.uns["ingest"] = {"resolution": "cell"}
     storage.write_cells(section, folder / "section.h5ad")
-    words = [w for n in ("pairs", "spots", "architecture", "scores", "genes") for w in (f"--{n}", folder / n)]
+    outputs = ("pairs", "spots", "architecture", "scores", "hotspots", "genes")
+    words = [word for name in outputs for word in (f"--{name}", folder / name)]
     words += ["--proportions", folder / "parts.parquet"]
     assert run("describe-spots", "--counts", folder / "section.h5ad", *words) == 2
     assert "how far apart its spots are" in capsys.readouterr().err

@@ -114,12 +114,12 @@ rule describe_spots:
     wildcard_constraints:
         section=PLAN.spot_pattern,
     params:
-        flags=PLAN.flags("spatial", "states"),
+        flags=PLAN.flags("spatial", "states", "structures"),
     shell:
         "stietime step describe-spots --counts {input.counts:q} --proportions {input.proportions:q}"
         " {params.flags:q} --pairs {output.proportion_pairs:q} --spots {output.spots:q} --scores"
-        " {output.spot_scores:q} --architecture {output.architecture:q} --genes"
-        " {output.spatially_variable_genes:q} 2> {log:q}"
+        " {output.spot_scores:q} --architecture {output.architecture:q} --hotspots"
+        " {output.lymphoid_hotspots:q} --genes {output.spatially_variable_genes:q} 2> {log:q}"
 
 
 rule find_neighbourhoods:

@@ -113,6 +113,7 @@ WRITTEN_BY: Final = {
     "describe_spots/{section}": (
         "proportion_pairs",
         "spot_scores",
+        "lymphoid_hotspots",
         "spatially_variable_genes",
     ),
     "record_provenance": ("provenance",),

@@ -107,6 +107,7 @@ SPOT_SECTION = (
     spots.spot_map,
     spots.proportions,
     spots.spot_architecture,
+    spots.hotspots,
     spots.neighbouring_types,
     interactions.interactions,
     spots.variable_genes,

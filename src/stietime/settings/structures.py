@@ -20,6 +20,8 @@ class Structures(Section):
     """Smallest number of B cells in an aggregate."""
     min_t_cells: Annotated[int, Field(ge=0)] = 10
     """Smallest number of T cells in an aggregate and its rim for a tertiary lymphoid structure."""
+    min_spot_share: Fraction = 0.05
+    """Smallest share of B and of T cells in the RNA of a spot and its ring for a lymphoid hot spot."""
     rim_um: Annotated[float, Field(ge=0, le=500)] = 50.0
     """Width of the rim around an aggregate in which its T cells and dendritic cells are counted."""
     capsule_coverage: Fraction = 0.5

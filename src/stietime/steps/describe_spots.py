@@ -1,4 +1,4 @@
-"""Step `describe-spots`: measure regions, scores, neighbouring types and variable genes of spots."""
+"""Step `describe-spots`: measure regions, scores, lymphoid hot spots, neighbouring types, variable genes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stietime.cells.marker_sets import match_marker_sets
 from stietime.cells.scores.signatures import Method, score_signatures
 from stietime.errors import InputError
 from stietime.resources import read_markers
-from stietime.settings import Spatial, States
+from stietime.settings import Spatial, States, Structures
 from stietime.steps.arguments import add_path, add_settings
 from stietime.steps.kept_cells import species_of
 from stietime.tissue.graphs.graph import n_neighbours, radius_graph
@@ -29,6 +29,7 @@ from stietime.tissue.regions.spot_regions import (
     with_neighbours,
 )
 from stietime.tissue.spots.spatial_autocorrelation import moran_of_genes, pairs_of_shares
+from stietime.tissue.structures.lymphoid_spots import Hotspots, hotspot_table, lymphoid_hotspots
 
 if TYPE_CHECKING:
     import argparse
@@ -44,6 +45,8 @@ log = logging.getLogger(__name__)
 MIN_SPOTS_OF_GENE = 0.05  # of the spots: a gene in fewer says nothing of space
 # mononuclear cells that pathologists count as infiltrate (Salgado et al. 2015, Annals of Oncology 26, 259)
 NO_KEREN = "spots: what counts is shares, and the mixing score of Keren 2018 needs cells"
+SIGNATURE = "tls"  # the marker set of tertiary lymphoid structures
+B_CELLS, T_CELLS, DENDRITIC = ("b_cell",), ("t_cell", "cd4_t", "cd8_t", "treg"), ("dc", "pdc")
 LYMPHOID = ("t_cell", "nk", "b_cell", "plasma", "lymphocyte")
 
 
@@ -53,10 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser, "--proportions", "shares of the types in each spot (parquet)")
     add_settings(parser, Spatial)
     add_settings(parser, States, "--states")
+    add_settings(parser, Structures, "--structures")
     add_path(parser, "--pairs", "table of types in neighbouring spots to write (TSV)")
     add_path(parser, "--spots", "place, region and infiltrate of each spot to write (parquet)")
     add_path(parser, "--architecture", "table of the section's architecture to write (TSV, one row)")
     add_path(parser, "--scores", "scores of marker sets of each spot to write (parquet)")
+    add_path(parser, "--hotspots", "table of lymphoid hot spots to write (TSV)")
     add_path(parser, "--genes", "table of spatially variable genes to write (TSV)")
 
 
@@ -84,16 +89,26 @@ def run(arguments: argparse.Namespace) -> None:
     settings: Spatial = arguments.settings
     storage.write_table(pairs_of_shares(*_shares(parts), near), arguments.pairs)
     regions = _regions(parts, near, positions, settings, pitch)
-    storage.write_table(storage.cell_table(index, **regions), arguments.spots)
-    row = _architecture(regions, settings, pitch) | {"n_isolated": int((n_neighbours(near) == 0).sum())}
-    storage.write_table(_architecture_row(obs, row), arguments.architecture)
     scores = _scores(section, arguments.states)
     storage.write_table(storage.cell_table(index, **scores), arguments.scores)
+    lymphoid = _lymphoid(parts, regions, scores)
+    hot = _hotspots(near, lymphoid, arguments.structures)
+    storage.write_table(hotspot_table(hot, lymphoid, pitch), arguments.hotspots)
+    told_of = {"hotspot": hot.number, "z_signature": hot.z_signature, "z_lymphoid": hot.z_lymphoid}
+    storage.write_table(storage.cell_table(index, **regions, **told_of), arguments.spots)
+    row = _architecture(regions, settings, pitch) | {"n_isolated": int((n_neighbours(near) == 0).sum())}
+    row |= {"n_hotspots": np.nan if hot.note else hot.n}
+    row["note"] = "; ".join(note for note in (row["note"], hot.note) if note)
+    storage.write_table(_architecture_row(obs, row), arguments.architecture)
     genes = _genes(section, near)
     storage.write_table(genes, arguments.genes)
     n_inside, n_genes = int((regions["region"] == "tumour").sum()), int((genes["q"] < 0.05).sum())
     told = (len(kept), n_inside, n_genes, len(genes), row["n_isolated"])
     log.info("%d spots, %d in tumour regions; %d of %d genes vary in space; %d spots alone", *told)
+    log.info(
+        hot.note or "%d lymphoid hot spots of %d spots",
+        *(() if hot.note else (hot.n, (hot.number > 0).sum())),
+    )
 
 
 def _shares(parts: pd.DataFrame) -> tuple[Floats, list[str]]:
@@ -133,6 +148,27 @@ def _regions(
         "tumour_cells": _sum(parts, kind, sorted(TUMOUR_LINEAGES)),
         "n_neighbours": n_neighbours(near),
     }
+
+
+def _lymphoid(
+    parts: pd.DataFrame, regions: dict[str, NDArray[Any]], scores: dict[str, NDArray[np.float32]]
+) -> pd.DataFrame:
+    """Gather what lymphoid hot spots are found and described by; what is not known is missing."""
+    known = _shares(parts)[1]
+    kinds = {"b_share": B_CELLS, "t_share": T_CELLS, "dc_share": DENDRITIC}
+    missing = np.full(len(parts), np.nan)
+    shares = {
+        name: _sum(parts, "share", types) if set(types) & set(known) else missing
+        for name, types in kinds.items()
+    }
+    signature = scores.get(names.score_column(SIGNATURE), missing).astype(np.float64)
+    places = {name: regions[name] for name in ("x_um", "y_um", "distance_to_boundary_um")}
+    return pd.DataFrame({**places, **shares, "signature": signature})
+
+
+def _hotspots(near: csr_array, spots: pd.DataFrame, settings: Structures) -> Hotspots:
+    b, t, signature = (spots[name].to_numpy(dtype=float) for name in ("b_share", "t_share", "signature"))
+    return lymphoid_hotspots(near, b, t, signature, min_share=settings.min_spot_share)
 
 
 def _architecture(regions: dict[str, NDArray[Any]], settings: Spatial, pitch: float) -> dict[str, Any]:

@@ -17,12 +17,26 @@ from stietime.report.results import ingest_facts
 from stietime.report.section_makers import section
 from stietime.report.sections.tissue import NO_REGION, lineage_map_colours, spots_of, square_of_pairs
 from stietime.report.tables import MISSING, facts_table, format_percent, table
+from stietime.tissue.structures.lymphoid_spots import ALPHA
 
 if TYPE_CHECKING:
     from stietime.report.results import Results
 
 N_GENES = 40
 SHARE = "share_"
+HOTSPOT_HEADERS = {
+    "hotspot": "hot spot",
+    "n_spots": "spots",
+    "area_mm2": "area (mm²)",
+    "b_share": "B cells (RNA)",
+    "t_share": "T cells (RNA)",
+    "dc_share": "dendritic cells (RNA)",
+    "signature": "signature",
+    "signature_elsewhere": "elsewhere",
+    "z_signature": "z (signature)",
+    "z_lymphoid": "z (B with T)",
+    "distance_to_boundary_um": "from the tumour's boundary (µm)",
+}
 
 
 def _facts(results: Results) -> tuple[float, float]:
@@ -105,6 +119,38 @@ def spot_architecture(results: Results) -> list[Block]:
     caption = f"Scores of this section (n = {row['n_cells']} spots); shares are those of cells where known."
     text = caption_text("spot_classes", spatial=results.settings.spatial)
     return [Text(text), facts_table(named, caption, (results.link("architecture"),))]
+
+
+@section("lymphoid-hotspots", "Lymphoid hot spots")
+def hotspots(results: Results) -> list[Block]:
+    """Show where B cells, T cells and the signature of tertiary lymphoid structures concentrate together."""
+    found = results.table("lymphoid_hotspots", ["hotspot", "n_spots", "b_share", "t_share"])
+    row = results.table("architecture", ["n_hotspots", "note"]).iloc[0]
+    if pd.isna(row["n_hotspots"]):
+        return [Box("note", "Not testable", (str(row["note"]),))]
+    options = results.settings.structures
+    spots = results.table("spots", [names.CELL, "x_um", "y_um", "hotspot", "z_signature", "z_lymphoid"])
+    panels = {"z_lymphoid": "B with T cells, z", "z_signature": "signature of structures, z"}
+    inside = (spots["hotspot"] > 0).to_numpy(dtype=bool)
+    alt = (
+        f"Maps of {len(spots):,} spots: {len(found)} lymphoid hot spots ({inside.sum()} spots) are outlined."
+    )
+    facts = {"n": len(spots), "n_found": len(found), "options": options, "alpha": ALPHA}
+    caption = caption_text("lymphoid_hotspots", **facts)
+    drawing = picture(
+        share_maps(
+            spots.assign(**{name: spots[name].clip(lower=0) for name in panels}), panels,
+            diameter_um=_facts(results)[0], plain=panels, outlined=inside,
+        ),
+        alt, caption, (results.link("spots"),),
+    )  # fmt: skip
+    if found.empty:
+        told = "In no place do B cells, T cells and the signature concentrate together beyond chance."
+        return [drawing, Box("note", "No lymphoid hot spot", (told,))]
+    formats = dict.fromkeys(("b_share", "t_share", "dc_share"), format_percent)
+    listed = "Means over the spots of each hot spot; largest z, smallest q."
+    sources = (results.link("lymphoid_hotspots"),)
+    return [drawing, table(found, listed, headers=HOTSPOT_HEADERS, formats=formats, sources=sources)]
 
 
 @section("neighbouring-types", "Which types lie in neighbouring spots")
