@@ -17,7 +17,6 @@ from stietime.report.results import ingest_facts
 from stietime.report.section_makers import section
 from stietime.report.sections.tissue import NO_REGION, lineage_map_colours, spots_of, square_of_pairs
 from stietime.report.tables import MISSING, facts_table, format_percent, table
-from stietime.tissue.structures.lymphoid_spots import ALPHA
 
 if TYPE_CHECKING:
     from stietime.report.results import Results
@@ -124,6 +123,9 @@ def spot_architecture(results: Results) -> list[Block]:
 @section("lymphoid-hotspots", "Lymphoid hot spots")
 def hotspots(results: Results) -> list[Block]:
     """Show where B cells, T cells and the signature of tertiary lymphoid structures concentrate together."""
+    # scipy takes half a second, which pages of cells do without
+    from stietime.tissue.structures.lymphoid_spots import ALPHA
+
     found = results.table("lymphoid_hotspots", ["hotspot", "n_spots", "b_share", "t_share"])
     row = results.table("architecture", ["n_hotspots", "note"]).iloc[0]
     if pd.isna(row["n_hotspots"]):
