@@ -92,13 +92,16 @@ def as_squidpy(section: Section, links: csr_array | None = None) -> ad.AnnData:
     return cells
 
 
-def squidpy_z(cells: ad.AnnData, n_permutations: int, seed: int, n_threads: int = 1) -> NDArray[np.float64]:
-    """Return squidpy's z of all pairs of types (types x types, in the order of the categories)."""
+def squidpy_z(cells: ad.AnnData, n_permutations: int, seed: int) -> NDArray[np.float64]:
+    """Return squidpy's z of all pairs of types (types x types, in the order of the categories).
+
+    On one thread, its default: with more, squidpy 1.8 ends with a TypeError on sections of some 100,000 cells.
+    """
     import numba
     import squidpy as sq
 
     found = sq.gr.nhood_enrichment(
-        cells, "type", n_perms=n_permutations, seed=seed, copy=True, n_jobs=n_threads, show_progress_bar=False
+        cells, "type", n_perms=n_permutations, seed=seed, copy=True, n_jobs=1, show_progress_bar=False
     )
     numba.set_num_threads(THREADS)  # which squidpy leaves at its own number for all that follows
     return np.asarray(found.zscore)
@@ -262,8 +265,8 @@ def _enrichment_time(n: int, n_permutations: int) -> list[Figure]:
     neighbourhoods.enrichment(graph.radius_graph(small[0], RADIUS), small[1], RADIUS)
     draws = Draws(n_threads=THREADS)
     ours = _seconds(lambda: neighbourhoods.enrichment(links, section[1], RADIUS, draws=draws))
-    theirs = _seconds(lambda: squidpy_z(cells, n_permutations, 1, THREADS))
-    peer = f"squidpy nhood_enrichment, {n_permutations:,} permutations, {THREADS} threads"
+    theirs = _seconds(lambda: squidpy_z(cells, n_permutations, 1))
+    peer = f"squidpy nhood_enrichment, {n_permutations:,} permutations, 1 thread"
     return _faster("enrichment", f"{n:,} cells, 20 types, radius 30 um", ours, theirs, peer, n)
 
 
