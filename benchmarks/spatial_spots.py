@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.public_data import DATA, not_found
 from benchmarks.record import Figure
-from stietime import cli, storage
+from stietime import storage
 from stietime.tissue.graphs.graph import radius_graph
 from stietime.tissue.regions.spot_regions import RINGS, with_neighbours
 from stietime.tissue.spots.deconvolution import deconvolve
@@ -93,8 +95,11 @@ class _Section:
 
 
 def _step(*words: object) -> None:
-    if cli.main(["step", *map(str, words)]):
-        message = f"the step failed: {words[0]}"
+    # a process of its own: numba keeps the number of threads that it started with
+    command = [str(Path(sys.executable).with_name("stietime")), "step", *map(str, words)]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True)
+    if ran.returncode:
+        message = f"the step failed: {words[0]}: {ran.stderr}"
         raise RuntimeError(message)
 
 
