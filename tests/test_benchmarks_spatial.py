@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from benchmarks import parts, spatial, spatial_interactions, spatial_pairs
+from benchmarks.record import RESULTS
 
 
 def test_tissue_has_the_density_of_real_fields_and_places_that_single_precision_holds():
@@ -19,8 +21,11 @@ def test_tissue_has_the_density_of_real_fields_and_places_that_single_precision_
 def test_every_part_gives_figures_and_the_page_shows_them():
     assert all(callable(part) for part in spatial.PARTS.values())
     page = (parts.PAGES / "spatial.md").read_text(encoding="utf-8")
-    assert "<!-- spatial -->" in page
-    assert "<!-- end of spatial -->" in page
+    assert spatial.document(page, RESULTS) == page
+    cases = pd.read_csv(RESULTS / "spatial.tsv", sep="\t")["case"]
+    # one case of each part
+    for case in ("24 sections", "1,000,000 cells", "drawn: a capsule", "her2st", "the types share patches"):
+        assert cases.str.startswith(case).any(), case
 
 
 def test_quick_figures_of_agreement_meet_their_targets():
