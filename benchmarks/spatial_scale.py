@@ -28,6 +28,7 @@ STEPS: Final = {
 }
 SIZES, QUICK_SIZES = (100_000, 1_000_000), (5_000, 20_000)
 N_TYPES: Final = 30
+N_RUNS: Final = 2
 MAX_SECONDS, MAX_GIB, MAX_EXPONENT = 360, 8, 1.15
 GIB: Final = 2**30
 # real sections: file and micrometres per unit; the last column holds the types
@@ -48,10 +49,10 @@ def figures(*, quick: bool) -> list[Figure]:
     costs = {}
     for n in QUICK_SIZES if quick else SIZES:
         positions, types = tissue(n, N_TYPES, 1)
-        costs[n] = _cost(positions, types.to_numpy(dtype=object), tumour="type_00")
+        costs[n] = _cheapest(positions, types.to_numpy(dtype=object), tumour="type_00")
     found = [figure for n, cost in costs.items() for figure in _limits(n, cost, judged=n == max(costs))]
     (small, first), (large, second) = sorted(costs.items())
-    start = _cost(*_tiny(), tumour="type_00")[1]
+    start = _cheapest(*_tiny(), tumour="type_00")[1]
     growth = math.log((second[1] - start) / (first[1] - start)) / math.log(large / small)
     case, metric = f"{small:,} to {large:,} cells", "growth of CPU time with cells (exponent, less the start)"
     found.append(
@@ -63,6 +64,13 @@ def figures(*, quick: bool) -> list[Figure]:
 def _tiny() -> tuple[NDArray[np.float64], NDArray[np.object_]]:
     positions, types = tissue(500, N_TYPES, 2)
     return positions, types.to_numpy(dtype=object)
+
+
+def _cheapest(
+    positions: NDArray[np.float64], types: NDArray[np.object_], tumour: str
+) -> tuple[float, float, float]:
+    """Give the cost of the run that took less CPU time: what else a machine does only adds to it."""
+    return min((_cost(positions, types, tumour) for _ in range(N_RUNS)), key=lambda cost: cost[1])
 
 
 def _cost(
@@ -101,7 +109,7 @@ def _run(step: str, folder: Path) -> scale_processes.Cost:
 
 def _limits(n: int, cost: tuple[float, float, float], *, judged: bool) -> list[Figure]:
     wall, cpu, peak = cost
-    case = f"{n:,} cells of {N_TYPES} types, both steps from file to tables"
+    case = f"{n:,} cells of {N_TYPES} types, both steps from file to tables, better of {N_RUNS} runs"
     if not judged:
         return [Figure(case, "wall time (s)", wall, n=n), Figure(case, "peak memory (GiB)", peak / GIB, n=n)]
     limit, gib = f"<= {MAX_SECONDS}", f"<= {MAX_GIB}"
