@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks.pages import between_marks, figures_as_markdown
+from benchmarks.pages import table_page
 from benchmarks.parts import Benchmark
 from benchmarks.record import Figure
 from stietime.cohort.expression.model import compare_genes, wald_tests
@@ -300,20 +300,7 @@ def figures(*, quick: bool) -> list[Figure]:
     return [*of_cases, *against_r(), *speed(quick=quick)]
 
 
-def document(text: str, folder: Path) -> str:
-    """Renew the table of the page of expression from the results.
-
-    Parameters
-    ----------
-    text
-        The page, with the mark `expression`.
-    folder
-        Folder of `expression.tsv`.
-    """
-    listed = figures_as_markdown(folder / "expression.tsv", ["ratio", "seed"])
-    return between_marks(text, "expression", listed)
-
-
+document: Final = table_page("expression", ["ratio", "seed"])
 BENCHMARK: Final = Benchmark("expression", {"genes": figures}, PACKAGES, {"expression": document})
 
 

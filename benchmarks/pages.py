@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 
@@ -53,3 +53,22 @@ def figures_as_markdown(path: Path, without: Sequence[str]) -> str:
     figures = pd.read_csv(path, sep="\t").drop(columns=list(without))
     figures["met"] = figures["met"].map({True: "yes", False: "**no**"}).fillna("")
     return as_markdown(figures.fillna({"peer_name": "", "target": ""}))
+
+
+def table_page(name: str, without: Sequence[str]) -> Callable[[str, Path], str]:
+    """Make what renews a page of one table: all figures of a benchmark, between the marks of its name.
+
+    Parameters
+    ----------
+    name
+        Name of the results and of the marks.
+    without
+        Columns that are left out.
+
+    Returns
+    -------
+    Text of the page and folder of the results to text.
+    """
+    return lambda text, folder: between_marks(
+        text, name, figures_as_markdown(folder / f"{name}.tsv", without)
+    )

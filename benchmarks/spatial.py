@@ -7,14 +7,11 @@ that a quick run never replaces measured results.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from benchmarks import spatial_interactions, spatial_pairs, spatial_scale, spatial_spots, spatial_structure
-from benchmarks.pages import between_marks, figures_as_markdown
+from benchmarks.pages import table_page
 from benchmarks.parts import Benchmark, Part
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PACKAGES: Final = ("stietime", "squidpy", "anndata", "numpy", "scipy", "scikit-learn", "numba")
 PARTS: Final[dict[str, Part]] = {
@@ -24,21 +21,7 @@ PARTS: Final[dict[str, Part]] = {
     "spots": spatial_spots.figures,
     "interactions": spatial_interactions.figures,
 }
-
-
-def document(text: str, folder: Path) -> str:
-    """Renew the table of the page of sections from the results.
-
-    Parameters
-    ----------
-    text
-        The page, with the mark `spatial`.
-    folder
-        Folder of `spatial.tsv`.
-    """
-    return between_marks(text, "spatial", figures_as_markdown(folder / "spatial.tsv", ["seed"]))
-
-
+document: Final = table_page("spatial", ["seed"])
 BENCHMARK: Final = Benchmark("spatial", PARTS, PACKAGES, {"spatial": document})
 
 

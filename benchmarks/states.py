@@ -7,14 +7,11 @@ that a quick run never replaces measured results.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from benchmarks import states_marrow, states_planted, states_public, states_sorted, states_ucell
-from benchmarks.pages import between_marks, figures_as_markdown
+from benchmarks.pages import table_page
 from benchmarks.parts import Benchmark, Part
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PACKAGES: Final = ("stietime", "scanpy", "pyucell", "anndata", "numpy", "scipy", "scikit-learn", "numba")
 PARTS: Final[dict[str, Part]] = {
@@ -24,21 +21,7 @@ PARTS: Final[dict[str, Part]] = {
     "planted": states_planted.figures,
     "ucell": states_ucell.figures,
 }
-
-
-def document(text: str, folder: Path) -> str:
-    """Renew the table of the page of states from the results.
-
-    Parameters
-    ----------
-    text
-        The page, with the mark `states`.
-    folder
-        Folder of `states.tsv`.
-    """
-    return between_marks(text, "states", figures_as_markdown(folder / "states.tsv", ["ratio", "seed"]))
-
-
+document: Final = table_page("states", ["ratio", "seed"])
 BENCHMARK: Final = Benchmark("states", PARTS, PACKAGES, {"states": document})
 
 
