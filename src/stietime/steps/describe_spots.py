@@ -105,10 +105,7 @@ def run(arguments: argparse.Namespace) -> None:
     n_inside, n_genes = int((regions["region"] == "tumour").sum()), int((genes["q"] < 0.05).sum())
     told = (len(kept), n_inside, n_genes, len(genes), row["n_isolated"])
     log.info("%d spots, %d in tumour regions; %d of %d genes vary in space; %d spots alone", *told)
-    log.info(
-        hot.note or "%d lymphoid hot spots of %d spots",
-        *(() if hot.note else (hot.n, (hot.number > 0).sum())),
-    )
+    log.info("%s", hot.note or f"{hot.n} lymphoid hot spots of {(hot.number > 0).sum()} spots")
 
 
 def _shares(parts: pd.DataFrame) -> tuple[Floats, list[str]]:

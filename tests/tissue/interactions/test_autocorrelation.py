@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from stietime.tissue.interactions.autocorrelation import Lags, added_variance, centred, spatial_p
-from stietime.tissue.interactions.permuted_sums import Levels, permuted_sums
+from stietime.tissue.interactions.autocorrelation import Lags, added_variance, spatial_p
+from stietime.tissue.interactions.permuted_sums import Levels, centred, permuted_sums
 
 SIDE = 50.0
 

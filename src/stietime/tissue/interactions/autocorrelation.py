@@ -13,6 +13,7 @@ proportion (Clifford, Richardson & Hemon 1989, Biometrics 45, 123).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -21,7 +22,7 @@ from scipy import fft, stats
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from stietime.tissue.interactions.permuted_sums import Levels, Permuted
+    from stietime.tissue.interactions.permuted_sums import Permuted
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -44,15 +45,12 @@ class Lags:
         Type of every cell.
     n_types
         Number of types.
-    n_pairs
-        Ordered pairs of different cells, types (the last: all) x classes.
     """
 
     square: Ints
     grid: tuple[int, int, int]
     type_of: Ints
     n_types: int
-    n_pairs: Floats
 
     @classmethod
     def of(cls, positions: Floats, type_of: Ints, n_types: int, side_um: float, fields: Ints | None) -> Lags:
@@ -78,9 +76,29 @@ class Lags:
         steps = (apart // side_um).astype(np.int64)
         rows, columns = (int(largest) + 1 for largest in steps.max(axis=0))
         square = (field * rows + steps[:, 0]) * columns + steps[:, 1]
-        lags = cls(square, (len(corners), rows, columns), type_of, n_types, np.zeros((0, 0)))
-        pairs = np.rint(lags.products(np.ones((len(positions), 1)))[:, :, 0])
-        return cls(square, lags.grid, type_of, n_types, pairs)
+        return cls(square, (len(corners), rows, columns), type_of, n_types)
+
+    @cached_property
+    def n_pairs(self) -> Floats:
+        """Ordered pairs of different cells, types (the last: all) x classes."""
+        return np.rint(self.products(np.ones((len(self.square), 1)))[:, :, 0])
+
+    @cached_property
+    def _class_of(self) -> Ints:
+        """Class of every displacement in the padded grid; those that wrap around hold nothing."""
+        (down, rows), (across, columns) = (
+            (np.minimum(np.arange(n), n - np.arange(n)), length)
+            for n, length in zip(self._padded, self.grid[1:], strict=True)
+        )
+        distance = np.rint(np.hypot(down[:, None], across[None, :])).astype(np.int64)
+        within = (down[:, None] < rows) & (across[None, :] < columns)
+        return np.where(within, distance, -1).ravel()
+
+    @property
+    def _padded(self) -> tuple[int, int]:
+        """Rows and columns of the grid with room for every displacement."""
+        rows, columns = (fft.next_fast_len(2 * n - 1, real=True) for n in self.grid[1:])
+        return rows, columns
 
     def products(self, values: Floats, n_threads: int = 1) -> Floats:
         """Sum products of two different cells by type and class of distance.
@@ -108,27 +126,14 @@ class Lags:
 
     def _by_class(self, sums: Floats, own: Floats, n_threads: int) -> Floats:
         """Correlate squares with themselves by distance (rows: types), without each cell with itself."""
-        _, rows, columns = self.grid
-        size = (fft.next_fast_len(2 * rows - 1, real=True), fft.next_fast_len(2 * columns - 1, real=True))
+        size = self._padded
         moved = fft.rfft2(sums.reshape(-1, *self.grid), s=size, workers=n_threads)
         power = (moved.real**2 + moved.imag**2).sum(axis=1)
-        products = fft.irfft2(power, s=size, workers=n_threads)
-        down, across = (np.minimum(np.arange(n), n - np.arange(n)) for n in size)
-        distance = np.rint(np.hypot(down[:, None], across[None, :])).astype(np.int64).ravel()
-        within = (down[:, None] < rows) & (across[None, :] < columns)
-        n_classes = int(distance[within.ravel()].max()) + 1
-        flat = np.where(within, products, 0.0).reshape(len(sums), -1)
-        distance = np.minimum(distance, n_classes - 1)
-        found = np.stack([np.bincount(distance, weights=row, minlength=n_classes) for row in flat])
+        products = fft.irfft2(power, s=size, workers=n_threads).reshape(len(sums), -1)
+        within = self._class_of >= 0
+        found = np.stack([np.bincount(self._class_of[within], weights=row[within]) for row in products])
         found[:, 0] -= own
         return found
-
-
-def centred(values: Floats, levels: Levels) -> Floats:
-    """Take the mean of its stratum from every cell's values (cells x columns)."""
-    n = np.maximum(levels.sizes, 1)
-    means = [np.bincount(levels.stratum, weights=column, minlength=len(n)) / n for column in values.T]
-    return values - np.column_stack(means)[levels.stratum]
 
 
 def added_variance(one: Floats, other: Floats, lags: Lags) -> Floats:

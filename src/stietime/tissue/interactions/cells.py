@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from stietime.tissue.false_discovery import adjusted
 from stietime.tissue.interactions.autocorrelation import (
     SQUARES_PER_REACH,
     Lags,
     added_variance,
-    centred,
     spatial_p,
 )
 from stietime.tissue.interactions.permuted_sums import (
     Permuted,
     Spread,
+    centred,
     drawn_p,
     permuted_sums,
     ratio_interval,
@@ -111,15 +111,6 @@ def with_q(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{q: adjusted(table[p]) for p, q in kinds.items()})
 
 
-def adjusted(p: pd.Series) -> pd.Series:
-    """Adjust p-values by Benjamini and Hochberg's procedure; missing ones are no tests."""
-    values = p.astype(float)
-    q, tested = pd.Series(np.nan, index=p.index), values.notna()
-    if tested.any():
-        q[tested] = stats.false_discovery_control(values[tested].to_numpy())
-    return q
-
-
 def _sums(tissue: Tissue, values: Floats, how: Senders) -> Floats:
     """Sum values around every cell, by the types of the cells around and over all."""
     n_types, reach = tissue.levels.n_types, np.array([how.max_distance_um])
@@ -130,10 +121,10 @@ def _sums(tissue: Tissue, values: Floats, how: Senders) -> Floats:
 def _around(tissue: Tissue, values: Floats, lags: Lags, how: Senders) -> _Around:
     sums = _sums(tissue, values, how)
     n = np.bincount(tissue.codes[values > 0], minlength=tissue.levels.n_types)
-    own, other = (
-        lags.products(centred(part, tissue.levels), how.n_threads) for part in (values[:, None], sums)
-    )
-    return _Around(values, sums, Spread.of(sums, tissue.levels), np.append(n, n.sum()), own, other)
+    apart = centred(sums, tissue.levels)
+    spread = Spread.about_means(sums, apart, tissue.levels)
+    own = lags.products(centred(values[:, None], tissue.levels), how.n_threads)
+    return _Around(values, sums, spread, np.append(n, n.sum()), own, lags.products(apart, how.n_threads))
 
 
 def untestable(pairs: Sequence[GenePair]) -> pd.DataFrame:

@@ -77,12 +77,22 @@ class Spread(NamedTuple):
     @classmethod
     def of(cls, values: Floats, levels: Levels) -> Spread:
         """Sum values (cells x columns) by stratum."""
-        sizes = np.maximum(levels.sizes, 1)[:, None]
-        total = _by_stratum(values, levels.stratum, len(sizes))
-        apart = values - (total / sizes)[levels.stratum]
-        squares, cubes = (_by_stratum(apart**power, levels.stratum, len(sizes)) for power in (2, 3))
-        squares[squares <= _ROUNDING * _by_stratum(values**2, levels.stratum, len(sizes))] = 0.0
+        return cls.about_means(values, centred(values, levels), levels)
+
+    @classmethod
+    def about_means(cls, values: Floats, apart: Floats, levels: Levels) -> Spread:
+        """Sum values (cells x columns) by stratum, given what `centred` makes of them."""
+        n = len(levels.type_of)
+        total = _by_stratum(values, levels.stratum, n)
+        squares, cubes = (_by_stratum(apart**power, levels.stratum, n) for power in (2, 3))
+        squares[squares <= _ROUNDING * _by_stratum(values**2, levels.stratum, n)] = 0.0
         return cls(total, squares, cubes)
+
+
+def centred(values: Floats, levels: Levels) -> Floats:
+    """Take the mean of its stratum from every cell's values (cells x columns)."""
+    total = _by_stratum(values, levels.stratum, len(levels.type_of))
+    return np.asarray(values - (total / np.maximum(levels.sizes, 1)[:, None])[levels.stratum])
 
 
 def _by_stratum(values: Floats, stratum: Ints, n: int) -> Floats:

@@ -113,7 +113,9 @@ def spot_interactions(
     `COLUMNS`; `n_a`, `n_b` are numbers of spots.
     """
     design = design_of(spots, max_distance_um)
-    rows = [_row(spots, pair, expression, design, max_distance_um, min_spots) for pair in pairs]
+    one_type = np.zeros(len(spots.totals), dtype=np.int64)
+    lags = Lags.of(spots.positions, one_type, 1, max_distance_um / SQUARES_PER_REACH, None)
+    rows = [_row(spots, pair, expression, design, lags, max_distance_um, min_spots) for pair in pairs]
     return with_q(pd.DataFrame(rows, columns=list(COLUMNS)))
 
 
@@ -122,6 +124,7 @@ def _row(
     pair: GenePair,
     expression: Callable[[str], Floats],
     design: Floats,
+    lags: Lags,
     distance: float,
     min_spots: int,
 ) -> dict[str, Any]:
@@ -139,8 +142,6 @@ def _row(
     note = _obstacle(row, min_spots, n - design.shape[1], distance)
     if note:
         return row | {"note": note}
-    one_type = np.zeros(n, dtype=np.int64)
-    lags = Lags.of(spots.positions, one_type, 1, distance / SQUARES_PER_REACH, None)
     found = _tested(ligand, heard, design, spots, lags)
     other = _tested(receptor, sent, design, spots, lags)
     if not np.isfinite(found["z"]):

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 from scipy.spatial import cKDTree
 
+from stietime.tissue.false_discovery import adjusted
 from stietime.tissue.graphs.pair_kernels import sort_into_grid
 from stietime.tissue.pairs.join_counts import two_sided_p
 
@@ -125,10 +126,7 @@ def nearest_table(
             compared = _compared(place[cells], spread, len(ranks)) if a != b else NOT_TESTED
             rows.append({**row, **told, **_distances_of(apart[cells], within_um), **compared})
     table = pd.DataFrame(rows)
-    table["q"] = np.nan
-    tested = table["p"].notna()
-    if tested.any():
-        table.loc[tested, "q"] = stats.false_discovery_control(table.loc[tested, "p"])
+    table["q"] = adjusted(table["p"])
     return table[list(COLUMNS)]
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from stietime.tissue.false_discovery import adjusted
 from stietime.tissue.graphs.graph_kernels import count_by_part
 from stietime.tissue.pairs.join_counts import GraphSize
 from stietime.tissue.pairs.label_tests import (
@@ -102,7 +102,7 @@ def enrichment(
     table = _pair_table(types, columns, observed, size)
     for one, other in (("a", "b"), ("b", "a")):
         table = table.assign(**_shares(f"{one}{other}", observed, found))
-    both = _adjusted(pd.concat([table["p_ab"], table["p_ba"]], ignore_index=True)).to_numpy()
+    both = adjusted(pd.concat([table["p_ab"], table["p_ba"]], ignore_index=True)).to_numpy()
     table["q_ab"], table["q_ba"] = both[: len(table)], both[len(table) :]
     return table.assign(radius_um=radius_um)[list(COLUMNS)]
 
@@ -146,7 +146,7 @@ def _pair_table(
     table = table.assign(n_isolated_a=isolated[a], n_isolated_b=isolated[b])
     table["log2_ratio"] = _log2(table["observed"], table["expected"])
     table["log2_within"] = _log2(table["observed"], table["expected_within"])
-    table["q"], table["q_within"] = _adjusted(table["p"]), _adjusted(table["p_within"])
+    table["q"], table["q_within"] = adjusted(table["p"]), adjusted(table["p_within"])
     table["method"] = _method(table["p"], table["by_draws"])
     table["method_within"] = _method(table["p_within"], table["drawn_within"])
     for name in ("log2_low", "log2_high"):
@@ -161,13 +161,6 @@ def _method(p: pd.Series, by_draws: pd.Series) -> pd.Series:
 def _log2(observed: pd.Series, expected: pd.Series) -> pd.Series:
     shown = (observed > 0) & (expected > 0)
     return pd.Series(np.log2(observed.where(shown) / expected.where(shown)))
-
-
-def _adjusted(p: pd.Series) -> pd.Series:
-    q, testable = pd.Series(np.nan, index=p.index), p.notna()
-    if testable.any():
-        q[testable] = stats.false_discovery_control(p[testable].to_numpy(dtype=float))
-    return q
 
 
 def _note(size: GraphSize, row: dict[Any, Any]) -> str:

@@ -9,6 +9,8 @@ import pandas as pd
 from scipy import stats
 from scipy.spatial import cKDTree
 
+from stietime.tissue.false_discovery import adjusted
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -124,10 +126,7 @@ def proximity(
         for background, strata in backgrounds.items()
     ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    tested = table["p"].notna()
-    table["q"] = np.nan
-    if tested.any():
-        table.loc[tested, "q"] = stats.false_discovery_control(table.loc[tested, "p"].to_numpy(dtype=float))
+    table["q"] = adjusted(table["p"])
     return table
 
 

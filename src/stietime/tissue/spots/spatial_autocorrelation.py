@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, stats
 
+from stietime.tissue.false_discovery import adjusted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -66,15 +68,6 @@ def product_moments(graph: csr_array, first: Floats, second: Floats) -> tuple[fl
     return float(first @ (weights @ second)), mean, max(square - mean**2, 0.0)
 
 
-def _adjusted(p: pd.Series) -> pd.Series:
-    """Adjust p-values for their number (Benjamini & Hochberg); missing ones are not tests."""
-    tested = p.notna()
-    q = pd.Series(np.nan, index=p.index)
-    if tested.any():
-        q[tested] = stats.false_discovery_control(p[tested].to_numpy())
-    return q
-
-
 def moran_of_genes(counts: sparse.csr_matrix, genes: Sequence[str], graph: csr_array) -> pd.DataFrame:
     """Measure how alike neighbouring spots are in each gene: Moran's I of log1p of depth-scaled counts.
 
@@ -107,7 +100,7 @@ def moran_of_genes(counts: sparse.csr_matrix, genes: Sequence[str], graph: csr_a
     table = pd.DataFrame(np.vstack(found), columns=["moran_i", "expected", "z"])
     table.insert(0, "gene", list(genes))
     table["p"] = stats.norm.sf(table["z"])
-    table["q"] = _adjusted(table["p"])
+    table["q"] = adjusted(table["p"])
     table["n_spots"] = np.asarray((columns > 0).sum(axis=0)).ravel()
     table["mean_count"] = np.asarray(columns.mean(axis=0)).ravel()
     order = table["moran_i"].sort_values(ascending=False, na_position="last", kind="stable").index
@@ -182,5 +175,5 @@ def pairs_of_shares(shares: Floats, types: Sequence[str], graph: csr_array) -> p
     table = pd.DataFrame(rows, columns=columns)
     p = pd.Series(2 * stats.norm.sf(table["z"].astype(float).abs()), index=table.index)
     table.insert(5, "p", p.clip(lower=np.finfo(float).tiny))
-    table.insert(6, "q", _adjusted(table["p"]))
+    table.insert(6, "q", adjusted(table["p"]))
     return table

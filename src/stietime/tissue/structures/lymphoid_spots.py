@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 from scipy.sparse.csgraph import connected_components
 
+from stietime.tissue.false_discovery import adjusted
 from stietime.tissue.regions.spot_regions import with_neighbours
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
@@ -111,24 +112,19 @@ def lymphoid_hotspots(
         Largest q.
     """
     n = len(b)
-    missing = np.full(n, np.nan)
-    nothing = Hotspots(np.zeros(n, dtype=np.int64), missing, missing, missing)
     if n < _FEWEST_SPOTS:
-        return Hotspots(*_parts(nothing), note=f"{n} spots, {_FEWEST_SPOTS} needed for lymphoid hot spots")
+        return _not_testable(n, f"{n} spots, {_FEWEST_SPOTS} needed for lymphoid hot spots")
     known = np.isfinite(b) & np.isfinite(t) & np.isfinite(signature)
     if known.sum() < _FEWEST_SPOTS:
         what = "no signature" if np.isfinite(b + t).any() else "no profile of B and of T cells"
-        return Hotspots(*_parts(nothing), note=f"{what}: lymphoid hot spots not testable")
+        return _not_testable(n, f"{what}: lymphoid hot spots not testable")
     both = np.sqrt(np.maximum(b, 0.0) * np.maximum(t, 0.0))
     # a spot of which nothing is known tells nothing about its neighbours
     both, told = (np.where(known, values, values[known].mean()) for values in (both, signature))
     z_both, p_both = local_excess(graph, both)
     z_signature, p_signature = local_excess(graph, told)
     p = np.maximum(p_both, p_signature)
-    tested = np.isfinite(p)
-    q = missing.copy()
-    if tested.any():
-        q[tested] = stats.false_discovery_control(p[tested])
+    q = adjusted(pd.Series(p)).to_numpy()
     enough = (with_neighbours(graph, b) >= min_share) & (with_neighbours(graph, t) >= min_share)
     hot = np.flatnonzero((q <= alpha) & enough & known)
     number = np.zeros(n, dtype=np.int64)
@@ -137,8 +133,9 @@ def lymphoid_hotspots(
     return Hotspots(number, z_signature, z_both, q)
 
 
-def _parts(found: Hotspots) -> tuple[Ints, Floats, Floats, Floats]:
-    return found.number, found.z_signature, found.z_lymphoid, found.q
+def _not_testable(n: int, note: str) -> Hotspots:
+    missing = np.full(n, np.nan)
+    return Hotspots(np.zeros(n, dtype=np.int64), missing, missing, missing, note)
 
 
 def hotspot_table(found: Hotspots, spots: pd.DataFrame, pitch_um: float) -> pd.DataFrame:
